@@ -1,0 +1,218 @@
+"""What the parts of a configuration mean together. Every check reads the raw file: one mistake hides no other.
+
+Each function adds to `Problems`; none stops at its first finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chartpost.adapter.problems import Problems
+from chartpost.adapter.yamlfile import YamlFile
+
+#: Where plugins are configured, and the entry-point group they are found in.
+GROUPS = {
+    "destinations": "chartpost.senders",
+    "providers": "chartpost.providers",
+    "notifiers": "chartpost.notifiers",
+}
+
+#: What `sandbox` stands for, by plugin type and option: key in the sandbox's ready line, and what follows it.
+IN_SANDBOX = {
+    ("stripe", "base_url"): ("http", "/stripe"),
+    ("stripe", "secret_key"): ("stripe_key", ""),
+    ("stripe", "webhook_secret"): ("stripe_webhook_secret", ""),
+    ("twilio", "base_url"): ("http", "/twilio"),
+    ("twilio", "account_sid"): ("twilio_sid", ""),
+    ("twilio", "auth_token"): ("twilio_token", ""),
+    ("mllp", "address"): ("mllp", ""),
+}
+
+#: What a sandbox says when it is ready; these stand in for it while nothing runs yet.
+_SUPPOSED = {
+    "http": "http://127.0.0.1:8090",
+    "mllp": "127.0.0.1:2576",
+    "stripe_key": "sk_test_sandbox",
+    "stripe_webhook_secret": "whsec_sandbox",
+    "twilio_sid": "AC" + "0" * 32,
+    "twilio_token": "0" * 32,
+}
+
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+
+
+def _section(file: YamlFile, name: str) -> dict[str, dict[str, Any]]:
+    """Return the named parts of a section that are mappings; what is not is found by the models."""
+    section = file.data.get(name)
+    return {k: v for k, v in section.items() if isinstance(v, dict)} if isinstance(section, dict) else {}
+
+
+def _plugins(file: YamlFile) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for section in GROUPS:
+        for name, options in _section(file, section).items():
+            yield section, name, options
+
+
+def read_secrets(file: YamlFile, problems: Problems) -> None:
+    """Replace every `x_file` of a plugin by `x`, the stripped text of that file (relative to the configuration)."""
+    for section, name, options in _plugins(file):
+        for key in [key for key in options if key.endswith("_file")]:
+            value = options.pop(key)
+            plain = key.removesuffix("_file")
+            if plain in options:
+                problems.add((section, name, key), f"{plain} is given too; keep one of the two")
+                continue
+            try:
+                text = (Path(file.name).parent / str(value)).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                text = ""
+            if not text:
+                problems.add((section, name, key), "the file is missing, unreadable or empty")
+            options[plain] = text or "unreadable"
+
+
+def names(file: YamlFile, problems: Problems) -> None:
+    """Names become queue names and parts of variables: lower case, digits, single - or _ between."""
+    for section in ("facilities", "sources", *GROUPS):
+        for name in _section(file, section):
+            if not _NAME.fullmatch(name):
+                problems.add((section, name), "is no name; use a-z, 0-9 and single - or _ between them")
+
+
+def references(file: YamlFile, problems: Problems) -> None:
+    """Whatever is named must be there."""
+
+    def check(at: tuple[str, ...], names: Any, section: str, noun: str) -> None:
+        known = sorted(_section(file, section))
+        for name in names if isinstance(names, list) else [names]:
+            if isinstance(name, str) and name not in known:
+                problems.add(at, f"there is no {noun} called {name}; {section}: {', '.join(known) or 'none'}")
+
+    for name, facility in _section(file, "facilities").items():
+        check(("facilities", name, "provider"), facility.get("provider"), "providers", "provider")
+        check(("facilities", name, "notifiers"), facility.get("notifiers", []), "notifiers", "notifier")
+    for name, source in _section(file, "sources").items():
+        check(("sources", name, "facility"), source.get("facility"), "facilities", "facility")
+        check(("sources", name, "destinations"), source.get("destinations", []), "destinations", "destination")
+        if (source.get("share") == "self_pay") != bool(source.get("self_pay_classes")):
+            problems.add(
+                ("sources", name, "self_pay_classes"),
+                "belongs to `share: self_pay` and to nothing else: list the PV1-20 codes that mean the patient pays",
+            )
+    if str(file.data.get("broker", "memory://")).startswith("memory://"):
+        for name, destination in _section(file, "destinations").items():
+            if destination.get("type") == "broker":
+                problems.add(
+                    ("destinations", name, "type"),
+                    "nobody else can consume from memory://; set broker: amqp://… or send by another type",
+                )
+
+
+def doors(file: YamlFile, problems: Problems) -> None:
+    """Two doors cannot share a port, and links need a public address where the pages' own one leads nowhere."""
+    wanted: list[tuple[tuple[str, ...], Any]] = [
+        (("web",), file.data.get("web", "127.0.0.1:8080")),
+        (("internal",), file.data.get("internal", "127.0.0.1:8081")),
+    ]
+    wanted += [(("sources", name, "listen"), part.get("listen")) for name, part in _section(file, "sources").items()]
+    sandbox = file.data.get("sandbox")
+    if isinstance(sandbox, dict):
+        wanted += [(("sandbox", key), sandbox.get(key)) for key in ("http", "mllp")]
+    taken: list[tuple[str, str, str]] = []
+    for path, address in wanted:
+        host, _, port = str(address).rpartition(":")
+        if not port.isdigit() or int(port) == 0:
+            continue
+        for other, other_host, other_port in taken:
+            if port == other_port and (host == other_host or {host, other_host} & {"0.0.0.0", "[::]"}):  # noqa: S104
+                problems.add(path, f"port {port} is already used by {other}; choose another")
+        taken.append((".".join(path), host, port))
+    if wanted[0][1] in {f"{any_}:{str(wanted[0][1]).rpartition(':')[2]}" for any_ in ("0.0.0.0", "[::]")} and (  # noqa: S104
+        not file.data.get("public_url")
+    ):
+        problems.add(("web",), "listens everywhere, so links need the address that patients see: set public_url")
+
+
+def sandbox(file: YamlFile, problems: Problems) -> None:
+    """Play money and real people never meet."""
+    from chartpost.adapter.settings import is_loopback
+
+    present = file.data.get("sandbox") is not None
+    for section, name, options in _plugins(file):
+        for key, value in options.items():
+            if value == "sandbox" and not present:
+                problems.add((section, name, key), "there is no sandbox; add `sandbox:` or give the real value")
+            if present and str(value).startswith(("sk_live_", "rk_live_")):
+                problems.add((section, name, key), "a live key beside a sandbox; use a test key or remove `sandbox:`")
+    if not present:
+        return
+    host = re.sub(r"^https?://(\[[^]]*\]|[^:/]*).*$", r"\1", str(file.data.get("public_url") or "")).strip("[]")
+    if host and not is_loopback(host):
+        problems.add(("sandbox",), "patients would meet a pretended card page at public_url; remove `sandbox:`")
+    for key, address in (file.data["sandbox"] if isinstance(file.data["sandbox"], dict) else {}).items():
+        if ":" in str(address) and not is_loopback(str(address).rpartition(":")[0].strip("[]")):
+            problems.add(("sandbox", key), "the sandbox serves this machine only; use 127.0.0.1")
+
+
+def in_sandbox(options: Mapping[str, Any], ready: Mapping[str, str]) -> dict[str, Any]:
+    """Return plugin options with `sandbox` replaced by what stands in the sandbox's ready line."""
+    resolved = dict(options)
+    for key, value in options.items():
+        place = IN_SANDBOX.get((str(options.get("type")), key))
+        if value == "sandbox" and place is not None:
+            resolved[key] = ready[place[0]] + place[1]
+    return resolved
+
+
+def plugins(file: YamlFile, problems: Problems) -> None:
+    """Each plugin checks its own options, with the sandbox supposed to run."""
+    from chartpost.adapter.plugins import options_model
+
+    for section, name, options in _plugins(file):
+        if not isinstance(options.get("type"), str):
+            continue
+        try:
+            model = options_model(GROUPS[section], options["type"])
+        except Exception as error:
+            problems.add((section, name, "type"), str(error))
+            continue
+        problems.validate(model, in_sandbox(options, _SUPPOSED), (section, name))
+
+
+def map_paths(file: YamlFile) -> None:
+    """Make the path of a map file one that holds wherever the process runs: it is relative to the configuration."""
+    for section in ("sources", "destinations"):
+        for part in _section(file, section).values():
+            name = part.get("map")
+            if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
+                part["map"] = str(Path(file.name).parent / name)
+
+
+def maps(file: YamlFile, problems: Problems) -> None:
+    """Each map that is named must be there and make sense; a map's own problems name its own file and line."""
+    from chartpost.mappings import mapfile, postingmap
+
+    loaders: dict[str, Callable[[str], object]] = {"sources": mapfile.load, "destinations": postingmap.load}
+    for section, load in loaders.items():
+        for name, part in _section(file, section).items():
+            wanted = part.get("map", "hl7v2-dft" if section == "sources" else None)
+            if not isinstance(wanted, str):
+                continue
+            try:
+                loaded = load(wanted)
+                if part.get("share") == "balance" and not _reads_balance(loaded):
+                    problems.add(
+                        (section, name, "map"),
+                        f"{wanted} has no row for the target balance, which share: balance needs; use a map that has",
+                    )
+            except mapfile.MapError as error:
+                for problem in error.problems:
+                    problems.add((section, name, "map"), problem)
+
+
+def _reads_balance(loaded: object) -> bool:
+    return any(row.target == "balance" for row in getattr(loaded, "message", ()))

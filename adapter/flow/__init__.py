@@ -1,0 +1,42 @@
+"""START HERE. The loop, from a charge in the clinical system to the payment in its chart.
+
+    door 1   listeners/mllp.py → receive.py     a frame is stored, committed, and only then acknowledged
+             translate.py, lines.py, share.py   stored messages become entries; a request follows the balance
+             notify.py                          to whom, or why to nobody; then one neutral SMS with our link
+             pay.py, card.py                    the patient looks, presses pay, and is sent to the hosted card page
+    door 2   web/webhooks.py → record.py        the provider's event is stored and applied; a posting per destination
+             post.py                            the posting is rendered once, checked, and published to its queue
+             deliver.py                         it is carried to the chart, and only its AA makes it accepted
+
+A door is one function and one transaction, and calls nobody. Whatever takes time or may fail is an errand: a row of
+that transaction, announced through Kombu, done in the transaction of its own effect. `ERRANDS` is the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chartpost.adapter.flow import acknowledge, deliver, expire, notify, post, record
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.ledger.errands import Errand
+
+Step = Callable[[Flow, Errand, bytes], None]
+
+
+def _by_row(step: Callable[[Flow, Errand], None]) -> Step:
+    """Most errands need only their row; the body of the delivery matters to `deliver` alone."""
+    return lambda flow, errand, body: step(flow, errand)
+
+
+#: kind of errand → what does it. Messages need no errand row: a message in state `received` is its own (translate.py).
+ERRANDS: Mapping[str, Step] = {
+    "notify": _by_row(notify.run),  #: subject: notice
+    "expire": _by_row(expire.run),  #: subject: card session
+    "lapse": _by_row(expire.lapse),  #: subject: request
+    "apply": _by_row(record.retry),  #: subject: provider/event
+    "poll": _by_row(record.poll),  #: subject: provider; comes back for ever
+    "ack": _by_row(acknowledge.run),  #: subject: message
+    "post": _by_row(post.run),  #: subject: posting
+    "deliver": deliver.run,  #: subject: posting; woken by the posting itself, on posting.<destination>.<format>
+}
+TRANSLATE = "translate"

@@ -1,0 +1,102 @@
+"""deliver: carry one posting, as it came out of its queue, to the destination, and believe only what it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+
+from chartpost.adapter.errors import Permanent
+from chartpost.adapter.flow.attempt import Tried, attempt, close, silences
+from chartpost.adapter.flow.backoff import delay
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.ledger import errands, holds, states
+from chartpost.adapter.ledger.errands import Errand
+from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import posting
+from chartpost.adapter.ports import Answer, Verdict
+
+#: After so many refused connections in a row a person is told; we keep trying all the same.
+TELL_AFTER = 5
+#: Where the destination drops duplicates, silence is answered by sending again, so often.
+RESENDS = 3
+_STATE_OF = {
+    Verdict.ACCEPTED: states.Posting.ACCEPTED,
+    Verdict.RECEIVED: states.Posting.RECEIVED,
+    Verdict.REFUSED: states.Posting.REFUSED,
+}
+
+
+def published(flow: Flow, posting_id: str) -> None:
+    """Note that the broker confirmed the posting."""
+    with flow.store.write() as tx:
+        _move(tx, posting_id, states.Posting.PUBLISHED, {})
+
+
+def run(flow: Flow, errand: Errand, body: bytes) -> None:
+    """Send `body` to the errand's destination and record the answer."""
+    with flow.store.write() as tx:
+        row = tx.one(select(posting).where(posting.c.public_id == errand.subject).with_for_update())
+        if row is None or row.state not in (states.Posting.DUE, states.Posting.PUBLISHED):
+            return errands.done(tx, errand)
+        # It came out of the queue, so it was published, even if the confirm was not yet on record.
+        _move(tx, errand.subject, states.Posting.PUBLISHED, {})
+    configured = flow.settings.destinations.get(row.destination)
+    harmless = configured is not None and configured.options.get("resend") == "same_control_id"
+
+    def send() -> Answer:
+        if configured is None:
+            raise Permanent("its destination is no longer in the configuration")
+        return flow.world.senders[row.destination].send(body, row.control_id)
+
+    tried = attempt(flow.store, f"posting:{errand.subject}", send, repeatable=harmless)
+    with flow.store.write() as tx:
+        close(tx, tried)
+        if tried.outcome == "transient":
+            if errand.attempts >= TELL_AFTER:
+                _tell(tx, row.destination)
+            return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
+        holds.close(tx, f"destination:{row.destination}", "not_reachable")
+        if tried.outcome == "unknown" and harmless and silences(tx, tried.subject) <= RESENDS:
+            return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
+        _conclude(tx, errand.subject, tried)
+        errands.done(tx, errand)
+    return None
+
+
+def _conclude(tx: Tx, posting_id: str, tried: Tried[Answer]) -> None:
+    match tried.outcome, tried.value:
+        case "done", Answer() as answer:
+            values = {"answer_code": answer.code, "answer_text": answer.text, "answer": answer.raw}
+            _move(tx, posting_id, _STATE_OF[answer.verdict], values)
+            if answer.verdict is Verdict.REFUSED:
+                holds.add(
+                    tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}",
+                    "correct the cause at the destination (an open batch, a mapped code), then post it again",
+                )  # fmt: skip
+        case "refused", _:
+            _move(tx, posting_id, states.Posting.REFUSED, {"answer_code": tried.code, "answer_text": tried.detail})
+            holds.add(
+                tx, f"posting:{posting_id}", "refused", f"the posting could not be sent: {tried.detail}",
+                "correct the destination's configuration, then post it again",
+            )  # fmt: skip
+        case _:
+            _move(tx, posting_id, states.Posting.UNKNOWN, {"answer_text": tried.detail})
+            holds.add(
+                tx, f"posting:{posting_id}", "unknown", f"nobody knows whether the chart has it: {tried.detail}",
+                "look at the account in the chart; it is not sent again by itself",
+            )  # fmt: skip
+
+
+def _move(tx: Tx, posting_id: str, after: states.Posting, values: dict[str, Any]) -> None:
+    before = states.Posting(tx.scalar(select(posting.c.state).where(posting.c.public_id == posting_id)))
+    if states.allowed(before, after):
+        changes = values | {"state": after, "changed_at": tx.now}
+        tx.run(update(posting).where(posting.c.public_id == posting_id).values(changes))
+
+
+def _tell(tx: Tx, destination: str) -> None:
+    holds.add(
+        tx, f"destination:{destination}", "not_reachable", "the destination does not accept connections; postings wait",
+        "check address, network and the engine's listener; delivery goes on by itself",
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""post: render a posting once, have it checked, keep its bytes; the relay publishes them to the destination's queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.ledger import errands, holds, states
+from chartpost.adapter.ledger.errands import Errand
+from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import account, payment, posting
+from chartpost.mappings import model
+from chartpost.mappings.hl7.conformance import validate
+from chartpost.mappings.write import Unwritable, write
+
+CONTENT_TYPE = "application/hl7-v2"
+#: Said where the map knows no better.
+_FIX = "correct the destination's map, or have the source send what is missing; then post it again"
+
+
+def run(flow: Flow, errand: Errand) -> None:
+    """Render the posting whose public id is the errand's subject and ask for its delivery."""
+    with flow.store.read() as connection:
+        row = connection.execute(
+            select(
+                posting.c.public_id, posting.c.state, posting.c.destination, posting.c.kind, posting.c.control_id,
+                posting.c.body, posting.c.created_at, payment.c.amount, payment.c.currency, payment.c.medium,
+                payment.c.paid_at, payment.c.provider_ref, account.c.number, account.c.chart, account.c.facility,
+            )
+            .join(payment, payment.c.id == posting.c.payment_id)
+            .join(account, account.c.id == payment.c.account_id)
+            .where(posting.c.public_id == errand.subject)
+        ).first()  # fmt: skip
+    body, problem, fix = (None, "", "") if row is None or row.state != states.Posting.DUE else _render(flow, row)
+    with flow.store.write() as tx:
+        if problem:
+            refuse(tx, errand.subject, problem, fix)
+        elif body is not None and row is not None:
+            tx.run(
+                update(posting)
+                .where(posting.c.public_id == errand.subject)
+                .values(body=body, content_type=CONTENT_TYPE, changed_at=tx.now)
+            )
+            errands.add(tx, "deliver", errand.subject, f"deliver:{row.destination}")
+        errands.done(tx, errand)
+
+
+def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:
+    """Return the bytes, or what is wrong and what to do."""
+    if row.destination not in flow.outbound:
+        return None, "its destination is no longer in the configuration", "put the destination back, or post by hand"
+    options = flow.settings.destinations[row.destination].options
+    value = model.Posting(
+        kind=row.kind, posting_id=row.public_id, control_id=row.control_id,
+        amount=model.Money(minor=row.amount, currency=row.currency),
+        paid_at=row.paid_at, posted_at=row.created_at, timezone=flow.facility(row.facility).timezone,
+        medium=row.medium, provider_reference=row.provider_ref, account=row.number.decode(), chart=row.chart,
+        sending=(options.get("sending_application") or "CHARTPOST", options.get("sending_facility") or ""),
+        receiving=(options.get("receiving_application") or "", options.get("receiving_facility") or ""),
+    )  # fmt: skip
+    try:
+        body = write(value, flow.outbound[row.destination])
+    except Unwritable as error:
+        causes = "; ".join(f"{problem.path}: {problem.cause}" for problem in error.problems)
+        fixes = dict.fromkeys(problem.fix for problem in error.problems if problem.fix)
+        return None, f"cannot be written: {causes}", "; ".join(fixes) or _FIX
+    problems = validate(body)
+    if problems:
+        return None, "does not conform to HL7: " + "; ".join(problems), "correct the destination's map"
+    return body, "", ""
+
+
+def refuse(tx: Tx, posting_id: str, problem: str, fix: str) -> None:
+    """Mark a posting refused by our own checks, before anything was sent."""
+    tx.run(
+        update(posting)
+        .where(posting.c.public_id == posting_id)
+        .values(state=states.Posting.REFUSED, answer_text=problem, changed_at=tx.now)
+    )
+    holds.add(tx, f"posting:{posting_id}", "not_sent", f"the posting {problem}", fix)

@@ -1,0 +1,203 @@
+"""translate: what stored messages mean for accounts. Read in memory, then one transaction for a batch.
+
+All or nothing for each message: its lines become entries together, or it is held with its cause and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from chartpost.adapter.errors import Transient
+from chartpost.adapter.flow import acknowledge, ask, notify
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.lines import SHOWN, Verdict, hold, judge
+from chartpost.adapter.ledger import books, holds, sealed, states
+from chartpost.adapter.ledger.books import Book
+from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import message
+from chartpost.adapter.log import get
+from chartpost.mappings import er7
+from chartpost.mappings.model import Money, Reading
+from chartpost.mappings.read import Unreadable, read
+
+#: Messages of one transaction. While the door is busy they are few, because it waits for the transaction to end.
+BATCH, BUSY_BATCH = 10, 4
+
+log = get(__name__)
+
+
+def batch(flow: Flow, limit: int = BATCH) -> int:
+    """Translate the next `limit` stored messages, oldest first; return how many there were."""
+    with flow.store.read() as connection:
+        columns = (message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code)
+        rows = connection.execute(
+            select(*columns).where(message.c.state == states.Message.RECEIVED).order_by(message.c.id).limit(limit)
+        ).all()
+    if not rows:
+        return 0
+    readings = [(row, _read(flow, row)) for row in rows]
+    try:
+        with flow.store.write() as tx:
+            _settle(flow, tx, readings)
+    except Transient:
+        raise
+    except Exception as error:  # one of them, and nobody knows which
+        log.error("translate.batch_failed", exc_info=error)
+        for row, found in readings:
+            _settle_alone(flow, row, found)
+    return len(rows)
+
+
+def _settle_alone(flow: Flow, row: Any, found: Reading | Verdict) -> None:
+    """Settle one message; what the ledger cannot take waits for a person, and the feed goes on."""
+    try:
+        with flow.store.write() as tx:
+            _settle(flow, tx, [(row, found)])
+    except Transient:
+        raise
+    except Exception as error:
+        log.error("translate.failed", exc_info=error, message_id=row.id)
+        text = f"an unexpected {type(error).__name__} while it was written to the ledger"
+        with flow.store.write() as tx:
+            _settle(flow, tx, [(row, hold("internal", text, "report this with the log line"))])
+
+
+def _read(flow: Flow, row: Any) -> Reading | Verdict:
+    """Read one message through its source's map; a Verdict when it cannot be read, or is nothing for us."""
+    source = flow.settings.sources.get(row.source)
+    if source is None:
+        return hold("unknown_source", "its source is no longer in the configuration", "put the source back")
+    facility = flow.facility(source.facility)
+    try:
+        parsed = er7.parse(row.raw, source.encoding)
+        return read(
+            parsed, flow.maps[row.source],
+            currency=facility.currency, region=facility.region, timezone=facility.timezone,
+        )  # fmt: skip
+    except Unreadable as error:
+        problems = error.problems[:SHOWN]
+        text = "; ".join(f"{problem.path}: {problem.cause}" for problem in problems)
+        fixes = dict.fromkeys(problem.fix for problem in problems if problem.fix)
+        if len(error.problems) > SHOWN:
+            text += f"; and {len(error.problems) - SHOWN} more"
+        return hold("unreadable_line", text, "; ".join(fixes) or "correct the message or the map")
+    except er7.Er7Error as error:
+        return hold("unreadable", str(error), "ask the sender to correct the message and send it again")
+    except Exception as error:  # a bug of ours must not stop the feed: the message waits, and the log says where
+        log.error("translate.failed", exc_info=error, message_id=row.id)
+        return _bug(error)
+
+
+def _bug(error: Exception) -> Verdict:
+    return hold("internal", f"an unexpected {type(error).__name__} on our side", "report this with the log line")
+
+
+def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -> None:
+    # Another process may have been faster: what it settled is not settled again.
+    ours = select(message.c.id).where(message.c.id.in_([row.id for row, _ in readings]))
+    waiting = {row.id for row in tx.all(ours.where(message.c.state == states.Message.RECEIVED).with_for_update())}
+    keyed = [(row, found, _key(flow, row, found)) for row, found in readings if row.id in waiting]
+    if not keyed:
+        return
+    keys = {key for _, _, key in keyed if key}
+    shelf = books.load(tx, keys)
+    held = books.held_lanes(tx, {row.lane for row, _, _ in keyed})
+    verdicts: list[tuple[Any, Verdict]] = []
+    touched: dict[str, Book] = {}
+    for row, found, key in keyed:
+        verdict = _apply(flow, tx, row, found, key, shelf, held, touched) if isinstance(found, Reading) else found
+        if verdict.state is states.Message.HELD:
+            held[row.lane] = min(row.id, held.get(row.lane, row.id))
+        verdicts.append((row, verdict))
+    notify.plan(flow, tx, books.flush(tx, touched.values()))
+    _write(flow, tx, verdicts)
+    acknowledge.ask_for(flow, tx, (row for row, _ in verdicts))
+
+
+def _key(flow: Flow, row: Any, found: Reading | Verdict) -> str:
+    if isinstance(found, Verdict) or not found.account:
+        return ""
+    return sealed.keyring().search(row.source, flow.source(row.source).facility, found.account)
+
+
+def _apply(
+    flow: Flow, tx: Tx, row: Any, reading: Reading, key: str, shelf: dict[str, Book], held: dict[str, int],
+    touched: dict[str, Book],
+) -> Verdict:  # fmt: skip
+    """Decide on one readable message, and change its book if it counts."""
+    source = flow.source(row.source)
+    trace = [line._asdict() for line in reading.trace]
+    trace += [{"target": "ignored", "path": "", "raw": "", "value": why} for why in reading.ignored]
+    if not reading.charges and source.share != "balance":
+        return Verdict(states.Message.IGNORED, "it has no charge lines: nothing to bill", trace)
+    if not key:
+        return hold(
+            "no_account", "it names no account: PID-18 and PV1-19 are empty",
+            "ask the sender to fill PID-18, or point the map's account at the right field", trace,
+        )  # fmt: skip
+    if len({charge.guarantor for charge in reading.charges if charge.guarantor is not None}) > 1:
+        return hold(
+            "several_guarantors", "its lines name different guarantors for one account",
+            "bill each guarantor through an account of their own, or correct the message", trace,
+        )  # fmt: skip
+    book = shelf.get(key) or _new_book(flow, row, reading, key)
+    decided = judge(tx, row, reading, source, book, held=held.get(row.lane, row.id) < row.id)
+    if isinstance(decided, Verdict):
+        decided.trace = trace + decided.trace
+        return decided
+    counted, notes = decided
+    trace += notes
+    if not counted:
+        return Verdict(states.Message.IGNORED, "nothing in it is the patient's to pay here", trace)
+    _update(book, reading)
+    for cause, kind, amount, more in counted:
+        book.add(cause, kind, amount, tx.now, message_id=row.id, **more)
+    books.pair_reversals(book.lines)
+    shelf[key] = touched[key] = book
+    what = ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)
+    total = sum(amount for _, _, amount, _ in counted)
+    sum_of_lines = Money(minor=abs(total), currency=book.currency)
+    reason = f"{len(counted)} of {len(reading.charges)} lines count, {'-' if total < 0 else '+'}{sum_of_lines}"
+    return Verdict(states.Message.TRANSLATED, f"{reason}; {what}" if what else reason, trace)
+
+
+def _new_book(flow: Flow, row: Any, reading: Reading, key: str) -> Book:
+    source = flow.source(row.source)
+    return Book(
+        key=key, source=row.source, facility=source.facility, number=reading.account,
+        currency=flow.facility(source.facility).currency,
+        patient=reading.patient.model_dump(mode="json"), guarantor=None, chart=dict(reading.chart),
+    )  # fmt: skip
+
+
+def _update(book: Book, reading: Reading) -> None:
+    """Take over what the newest message says of the people; an empty field changes nothing."""
+    if reading.patient.name or reading.patient.contacts:
+        book.patient = reading.patient.model_dump(mode="json")
+    if reading.guarantor is not None:
+        book.guarantor = reading.guarantor.model_dump(mode="json")
+    book.chart = book.chart | {field: text for field, text in reading.chart.items() if text}
+
+
+def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
+    statement = (
+        update(message)
+        .where(message.c.id == bindparam("which"))
+        .values(
+            state=bindparam("new_state"), reason=bindparam("new_reason"), map=bindparam("new_map"),
+            trace=bindparam("new_trace"), done_at=bindparam("new_done_at"),
+        )
+    )  # fmt: skip
+    rows = [
+        {
+            "which": row.id, "new_state": verdict.state, "new_reason": verdict.reason, "new_trace": verdict.trace,
+            "new_map": flow.maps[row.source].name if row.source in flow.maps else "", "new_done_at": tx.now,
+        }
+        for row, verdict in verdicts
+    ]  # fmt: skip
+    tx.run(statement, rows)
+    for row, verdict in verdicts:
+        if verdict.state is states.Message.HELD:
+            holds.add(tx, f"message:{row.id}", verdict.cause, verdict.reason, verdict.fix)

@@ -1,0 +1,138 @@
+"""Text messages through Twilio. Pure functions say what an answer means; `TwilioNotifier` only calls the wire.
+
+Creating a message has no idempotency at Twilio: what may have gone out is never sent again by machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import PositiveFloat, SecretStr
+
+from chartpost.adapter.errors import Ambiguous, Permanent, Transient
+from chartpost.adapter.outbound import HttpOptions, never_sent
+from chartpost.adapter.ports import NoticeEvent, NoticeReport, OutgoingText, Sent
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+#: What a status says about the end. The others (accepted, queued, sending, read …) say nothing: UNKNOWN.
+REPORTS = {
+    "sent": NoticeReport.SENT,
+    "delivered": NoticeReport.DELIVERED,
+    "undelivered": NoticeReport.UNDELIVERED,
+    "failed": NoticeReport.UNDELIVERED,
+}
+
+
+def message_params(text: OutgoingText, sender: str) -> dict[str, str]:
+    """Say what Twilio is asked to send: from a number, or through a messaging service (its id begins with MG)."""
+    origin = "messaging_service_sid" if sender.startswith("MG") else "from_"
+    return {"to": text.to, "body": text.body, "status_callback": text.status_url, origin: sender}
+
+
+def parse_status(params: Mapping[str, str]) -> NoticeEvent:
+    """Normalise the form of a status callback. The same report repeated has the same event id."""
+    sid, status, code = params.get("MessageSid", ""), params.get("MessageStatus", ""), params.get("ErrorCode", "")
+    if not sid:
+        raise Permanent("a status callback without MessageSid")
+    return NoticeEvent(
+        event_id=f"{sid}/{status}/{code}",
+        provider_ref=sid,
+        report=REPORTS.get(status, NoticeReport.UNKNOWN),
+        code=code,
+    )
+
+
+def failure(status: int, code: int | None) -> Transient | Ambiguous | Permanent:
+    """Sort an HTTP error. Twilio's own words are left out: they repeat the number that was written to."""
+    if status == 429:
+        return Transient("Twilio: too many requests at once (429)")
+    if 400 <= status < 500:
+        known = "this number has stopped our messages" if code == 21610 else f"HTTP {status}"
+        return Permanent(f"Twilio refused the message: {known} (error {code or 'unnamed'})", str(code or status))
+    return Ambiguous(f"Twilio answered HTTP {status}: the message may have gone out")
+
+
+class TwilioNotifier:
+    """SMS through one Twilio account (ports.Notifier)."""
+
+    channel = "sms"
+
+    def __init__(
+        self, account_sid: str, auth_token: str, sender: str, base_url: str | None = None, timeout: float = 15
+    ) -> None:
+        """Send from `sender`, a number or a messaging service id; `timeout` in seconds."""
+        from twilio.request_validator import RequestValidator
+
+        self._sender = sender
+        self._client = _client(account_sid, auth_token, base_url, timeout)
+        self._validator = RequestValidator(auth_token)
+
+    def send(self, text: OutgoingText) -> Sent:
+        """Send once. Raises Transient before anything left, Permanent when refused, else Ambiguous."""
+        from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+
+        try:
+            message = self._client.messages.create(**message_params(text, self._sender))
+        except (TwilioRestException, TwilioServiceException) as error:
+            raise failure(error.status, error.code) from None  # its text repeats the number
+        except Exception as error:
+            if never_sent(error):
+                raise Transient("Twilio could not be reached") from None
+            raise Ambiguous(f"Twilio: no answer ({type(error).__name__})") from None
+        if not message.sid:
+            raise Ambiguous("Twilio answered without a message id")
+        return Sent(str(message.sid))
+
+    def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
+        """Verify and normalise a status callback. `url` is the exact address that Twilio was given."""
+        signature = next((value for name, value in headers.items() if name.lower() == "x-twilio-signature"), "")
+        params = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        if not self._validator.validate(url, params, signature):
+            raise Permanent("a status callback whose signature is not Twilio's")
+        return parse_status(params)
+
+
+def _client(account_sid: str, auth_token: str, base_url: str | None, timeout: float) -> Client:
+    from twilio.http.http_client import TwilioHttpClient
+    from twilio.rest import Client
+
+    class Wire(TwilioHttpClient):  # type: ignore[misc]
+        """Twilio's own client, which logs nothing and goes to `base_url` where there is one."""
+
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if base_url is not None:
+                url = base_url.rstrip("/") + urlsplit(url).path
+            return super().request(method, url, *args, **kwargs)
+
+        def log_request(self, kwargs: dict[str, Any]) -> None:
+            """Log nothing: requests name who is written to."""
+
+        def log_response(self, status_code: int, response: Any) -> None:
+            """Log nothing: answers repeat the number and the text."""
+
+    # No pool: a kept connection that Twilio has closed meanwhile would make a message's outcome unknown.
+    return Client(account_sid, auth_token, http_client=Wire(pool_connections=False, timeout=timeout))
+
+
+class Options(HttpOptions):
+    """A notifier of `type: twilio` in the configuration."""
+
+    account_sid: str
+    auth_token: SecretStr
+    sender: str  #: E.164 number, or the id of a messaging service (MG…)
+    timeout_seconds: PositiveFloat = 15
+
+
+def from_settings(options: Options) -> TwilioNotifier:
+    """Make the notifier of one configured account."""
+    return TwilioNotifier(
+        options.account_sid,
+        options.auth_token.get_secret_value(),
+        options.sender,
+        options.base_url,
+        options.timeout_seconds,
+    )

@@ -1,0 +1,59 @@
+"""What every plugin that calls out over HTTP must know: did the call leave, and may it go to that address."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+def never_sent(error: BaseException) -> bool:
+    """Tell whether no connection came about (refused, no such host, connect time-out), so nothing was sent.
+
+    Looks through the layers that `requests` and the SDKs wrap around urllib3's error.
+    """
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    layer: object = error
+    for _ in range(10):  # wrappers are four deep; a chain that closes on itself must still end
+        if isinstance(layer, (ConnectTimeoutError, NewConnectionError)):
+            return True
+        if not isinstance(layer, BaseException):
+            return False
+        reason = getattr(layer, "reason", None)
+        inner = layer.args[0] if layer.args else None
+        layer = next((e for e in (reason, inner, layer.__cause__) if isinstance(e, BaseException)), None)
+    return False
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL leads to this machine and nowhere else."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class HttpOptions(BaseModel):
+    """What the configuration may say of any service behind a `base_url`. Plugins inherit and add their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    type: str
+    base_url: str | None = None  #: None: the service itself
+    allow_base_url: bool = False  #: let `base_url` lead to another machine (a proxy of the hospital's own)
+
+    @model_validator(mode="after")
+    def _stays_here(self) -> HttpOptions:
+        if self.base_url is None:
+            return self
+        if urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise ValueError("base_url must begin with http:// or https://")
+        if not is_loopback(self.base_url) and not self.allow_base_url:
+            raise ValueError(
+                "base_url leads to another machine, which would see every payment and number; "
+                "remove it, or say allow_base_url: true if that is meant"
+            )
+        return self

@@ -1,0 +1,186 @@
+"""The shapes through which the flow talks to the world. Plugins import this module and below, nothing else of ours.
+
+Every method may raise `errors.Transient` (it did not happen, try later), `errors.Ambiguous` (nobody knows whether it
+happened) or `errors.Permanent` (it did not happen and will not). Anything else is a bug, and is treated as Ambiguous.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+# ------------------------------------------------------------------------------------------------ payment providers
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a provider may know of a payment: opaque ids, the amount and the business's message name. Nothing else."""
+
+    reference: str  #: our CardSession's public id: client reference and idempotency key at once
+    amount: int  #: minor units in the sense of ISO 4217 (the provider converts to its own exponents)
+    currency: str  #: ISO 4217
+    payee: str  #: the facility's message name, as it may appear on a phone or a statement
+    success_url: str
+    cancel_url: str
+    expires_at: dt.datetime  #: aware, UTC
+
+
+class SessionState(enum.StrEnum):
+    OPEN = "open"  #: the payer may still pay
+    COMPLETE = "complete"  #: the payer finished; `paid` says whether the money moved already
+    EXPIRED = "expired"  #: nobody can pay it any more
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSession:
+    """A hosted card page, as the provider sees it now."""
+
+    provider_ref: str
+    url: str  #: "" once it is no longer open
+    state: SessionState
+    paid: bool = False
+
+
+class EventType(enum.StrEnum):
+    PAID = "paid"  #: money moved for one of our card sessions
+    PENDING = "pending"  #: the payer finished, the money is under way (async methods)
+    FAILED = "failed"  #: an async method failed in the end; nothing moved
+    EXPIRED = "expired"  #: the card session can no longer be paid
+    UNKNOWN = "unknown"  #: kept, answered, changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """One verified event of a payment provider, normalised; the raw body is kept beside it."""
+
+    event_id: str
+    type: EventType
+    created: dt.datetime
+    reference: str = ""  #: our CardSession's public id, or "" when it belongs to somebody else on the same account
+    session_ref: str = ""  #: the provider's id of the hosted session
+    payment_ref: str = ""  #: the provider's id of the payment
+    amount: int = 0  #: ISO 4217 minor units
+    currency: str = ""
+    medium: str = "card"  #: "card/visa" where known
+
+
+class PaymentProvider(Protocol):
+    """Takes money on a hosted page. See providers/stripe.py: copy that one."""
+
+    def create_session(self, request: SessionRequest) -> HostedSession:
+        """Make a hosted page. Called again with the same reference it returns the same session."""
+        ...
+
+    def retrieve_session(self, provider_ref: str) -> HostedSession:
+        """Look, change nothing."""
+        ...
+
+    def expire_session(self, provider_ref: str) -> HostedSession:
+        """Close the page to further payment; if the payer was faster, return it as COMPLETE (no error)."""
+        ...
+
+    def parse_event(self, body: bytes, headers: Mapping[str, str]) -> PaymentEvent:
+        """Verify the signature over the raw body and normalise. Raises Permanent when it is not authentic."""
+        ...
+
+    def read_event(self, body: bytes) -> PaymentEvent:
+        """Normalise an event whose authenticity was established before: one that was stored, or listed."""
+        ...
+
+    def events_since(self, since: dt.datetime) -> Sequence[tuple[PaymentEvent, bytes]]:
+        """List events created at or after `since`, oldest first, each with its raw JSON: for what webhooks lost."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------------- notifiers
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingText:
+    """One message to one person: a number and neutral words."""
+
+    to: str  #: E.164 or an e-mail address
+    body: str
+    status_url: str  #: where the service reports what became of it
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The service took it: `provider_ref` is its id."""
+
+    provider_ref: str
+
+
+class NoticeReport(enum.StrEnum):
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    UNKNOWN = "unknown"  #: a report that says nothing about the end (queued, sending, read …)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeEvent:
+    """A status report for one message; reports repeat and come in any order."""
+
+    event_id: str
+    provider_ref: str
+    report: NoticeReport
+    code: str = ""  #: the service's error code
+
+
+class Notifier(Protocol):
+    """Writes to a person. See notifiers/twilio.py: copy that one."""
+
+    channel: str  #: "sms" or "email"
+
+    def send(self, text: OutgoingText) -> Sent:
+        """Send once. Raises Ambiguous where it may have gone out: it is then never repeated by machine."""
+        ...
+
+    def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
+        """Verify and normalise a status callback that came to `url`. Raises Permanent when it is not authentic."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------------------- senders
+
+
+class Verdict(enum.StrEnum):
+    ACCEPTED = "accepted"  #: the chart said so (AA, 201)
+    RECEIVED = "received"  #: an engine or a CA has it; the chart has not spoken
+    REFUSED = "refused"  #: AE, AR, CE, CR, 4xx
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a destination answered to one posting."""
+
+    verdict: Verdict
+    code: str  #: "AA", "AE", "CA", "201" …
+    text: str = ""  #: the destination's reason, with values of persons left out
+    raw: bytes = b""  #: the whole answer, kept sealed
+
+
+class Sender(Protocol):
+    """Carries one rendered posting to its destination. See senders/mllp.py: copy that one."""
+
+    def send(self, body: bytes, control_id: str) -> Answer:
+        """Send and wait for the answer that matches `control_id`. Silence raises Ambiguous; no connection Transient."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------- what is wired
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside, by the name it has in the configuration."""
+
+    providers: Mapping[str, PaymentProvider] = field(default_factory=dict)
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    #: source name → sends one application acknowledgement, without waiting for an answer
+    acks: Mapping[str, Callable[[bytes], None]] = field(default_factory=dict)

@@ -1,0 +1,93 @@
+"""All doors under one HTTP port, and the page that says what this is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .checkout import Checkout
+from .clinic import Clinic
+from .ids import Ids
+from .inbox import Inbox
+from .pages import STATIC, page
+from .stripe_api import StripeApi
+from .stripe_control import StripeControl
+from .stripe_state import StripeState
+from .stripe_webhooks import Webhooks
+from .sweeper import sweeping
+from .twilio_api import TwilioApi
+from .twilio_control import TwilioControl
+from .twilio_state import TwilioState
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the product must be told to be let in, and to check what it is told."""
+
+    stripe_key: str
+    stripe_webhook_secret: str
+    twilio_sid: str
+    twilio_token: str
+
+
+@dataclass
+class Sandbox:
+    """The three counterparts, and the application over them."""
+
+    stripe: StripeState
+    webhooks: Webhooks
+    twilio: TwilioApi
+    clinic: Clinic
+    app: ASGIApp
+
+
+def build(ids: Ids, keys: Keys, send_to: tuple[str, int] | None = None, webhook_url: str = "") -> Sandbox:
+    """Put everything together. `send_to` is where the clinic sends charges; no network is touched yet."""
+    webhooks = Webhooks(keys.stripe_webhook_secret, ids, webhook_url)
+    stripe = StripeState(ids, webhooks.send)
+    stripe_api = StripeApi(stripe, keys.stripe_key)
+    twilio = TwilioApi(TwilioState(ids), keys.twilio_sid, keys.twilio_token)
+    clinic = Clinic(ids, send_to)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with sweeping(stripe):
+            yield
+
+    routes = [
+        Route("/", _front),
+        *StripeControl(stripe_api, webhooks).routes(),
+        Mount("/stripe", routes=stripe_api.routes()),
+        *TwilioControl(twilio).routes(),
+        Mount("/twilio", routes=twilio.routes()),
+        *Checkout(stripe).routes(),
+        *Inbox(twilio).routes(),
+        *clinic.routes(),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    return Sandbox(stripe, webhooks, twilio, clinic, _with_cut(app))
+
+
+async def _front(request: Request) -> Response:
+    return page(request, "front.html")
+
+
+def _with_cut(app: ASGIApp) -> ASGIApp:
+    """Let handlers cut their connection: only the outermost `send` still belongs to uvicorn's own cycle."""
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        cut: Callable[[], None] = transport.abort if transport is not None else (lambda: None)
+        scope["chartpost.cut"] = cut
+        await app(scope, receive, send)
+
+    return outer

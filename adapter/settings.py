@@ -1,0 +1,240 @@
+"""The configuration: its shape, and a loader that reports every problem at once, with file and line.
+
+Values are checked in `settings.py` one by one; `checks.py` looks at what they mean together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PositiveInt, StringConstraints
+
+from chartpost.adapter import checks
+from chartpost.adapter.errors import ConfigurationError
+from chartpost.adapter.problems import Problems
+from chartpost.adapter.yamlfile import YamlFile
+from chartpost.mappings.model import exponent
+
+
+class Address(str):
+    """A "host:port" (or "[v6]:port"); port 0 means any free one."""
+
+    __slots__ = ()
+
+    @property
+    def host(self) -> str:
+        return self.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.rpartition(":")[2])
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address means this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(value: Any) -> Address:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s/]+):(\d{1,5})", value) if isinstance(value, str) else None
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("is no address; write host:port, as in 127.0.0.1:2575")
+    return Address(value)
+
+
+def _public_url(value: str) -> str:
+    url = urlsplit(value.rstrip("/"))
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError("is no web address; write it as in https://pay.example.org")
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        raise ValueError("patients open this address: it must start with https://")
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except Exception:  # ZoneInfo raises KeyError, ValueError, OSError and IsADirectoryError for what is no zone
+        raise ValueError("is no IANA time zone; write it as in America/Chicago") from None
+    return value
+
+
+def _region(value: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError("is no ISO 3166 country code of two capital letters, as in US")
+    return value
+
+
+def _currency(value: str) -> str:
+    exponent(value)
+    return value
+
+
+def _charset(value: str) -> str:
+    try:
+        b"".decode(value)
+    except LookupError:
+        raise ValueError("is no character set; write utf-8, latin-1, cp1252 …") from None
+    return value
+
+
+def _database(value: str) -> str:
+    if value != "sqlite" and not value.startswith("postgresql://"):
+        raise ValueError("must be sqlite (a file in the data directory) or postgresql://…")
+    return value
+
+
+def _broker(value: str) -> str:
+    if not value.startswith(("memory://", "amqp://", "amqps://")):
+        raise ValueError("must be memory:// (inside this process) or amqp://… (RabbitMQ)")
+    return value
+
+
+Door = Annotated[Address, PlainValidator(_address)]
+Named = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Part(BaseModel):
+    """Base of every part of the configuration: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+class Facility(Part):
+    """A practice or site."""
+
+    name: Named
+    message_name: Named  #: what an SMS may say: "oncology" is health information
+    timezone: Annotated[str, AfterValidator(_timezone)]
+    region: Annotated[str, AfterValidator(_region)]  #: ISO 3166: how phone numbers without a country are read
+    currency: Annotated[str, AfterValidator(_currency)]  #: ISO 4217
+    provider: Named
+    notifiers: tuple[Named, ...] = ()  #: the first one is used
+    contact: str = ""  #: how payers reach the billing office, shown on the pages: "(608) 555-0100"
+    request_days: PositiveInt | None = None  #: a request expires after so many days; None: never
+
+
+class Source(Part):
+    """A place that charges come from."""
+
+    type: Literal["mllp"]
+    listen: Door
+    facility: Named
+    map: Named = "hl7v2-dft"
+    share: Literal["all", "copay", "self_pay", "net_of_insurance", "balance"]
+    self_pay_classes: tuple[Named, ...] = ()  #: PV1-20 codes that mean the patient pays
+    destinations: tuple[Named, ...] = ()
+    processing_id: Literal["P", "T", "D"] = "P"  #: MSH-11 (HL7 table 0103): anything else is answered AR
+    consent: Literal["on_file", "none"] = "none"  #: none: nobody is texted
+    encoding: Annotated[str, AfterValidator(_charset)] = "utf-8"  #: of messages that name none in MSH-18
+    dedupe_days: PositiveInt = 7
+    max_bytes: PositiveInt = 1_048_576
+    max_segments: PositiveInt = 2_000
+    acks: Door | None = None  #: where application ACKs of enhanced mode go
+
+
+class Plugin(BaseModel):
+    """A destination, provider or notifier: its type, and the options that the plugin of that type understands."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: Named
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All keys, `type` among them, as the plugin's own model takes them."""
+        return self.model_dump()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield "type", self.type  # the rest may hold secrets
+
+
+class Sandbox(Part):
+    """The other side for trying things out: `serve` starts it as a second process."""
+
+    http: Door
+    mllp: Door
+
+
+class Settings(Part):
+    """All of it."""
+
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None  #: None: the web face's own address
+    web: Door = Address("127.0.0.1:8080")  #: pages and webhooks
+    internal: Door = Address("127.0.0.1:8081")  #: health, API, desk
+    database: Annotated[str, AfterValidator(_database)] = Field("sqlite", repr=False)
+    broker: Annotated[str, AfterValidator(_broker)] = Field("memory://", repr=False)
+    sandbox: Sandbox | None = None
+    facilities: dict[str, Facility] = Field(min_length=1)
+    sources: dict[str, Source] = Field(min_length=1)
+    destinations: dict[str, Plugin] = {}
+    providers: dict[str, Plugin] = {}
+    notifiers: dict[str, Plugin] = {}
+
+    def resolve_sandbox(self, ready: Mapping[str, str]) -> Settings:
+        """Return these settings with every `sandbox` replaced by what the sandbox said in its ready line."""
+        sections = {
+            section: {
+                name: Plugin.model_validate(checks.in_sandbox(plugin.options, ready))
+                for name, plugin in getattr(self, section).items()
+            }
+            for section in checks.GROUPS
+        }
+        return self.model_copy(update=sections)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read and check the configuration at `path` (None: the embedded one) under the `CHARTPOST_…` variables.
+
+    Raises ConfigurationError with all problems, each "file:line: key.path: what is wrong; what to do".
+    """
+    file = _file(path, environ)
+    problems = Problems(file)
+    checks.read_secrets(file, problems)
+    checks.map_paths(file)
+    checks.names(file, problems)
+    settings = problems.validate(Settings, file.data)
+    checks.references(file, problems)
+    checks.doors(file, problems)
+    checks.sandbox(file, problems)
+    checks.plugins(file, problems)
+    checks.maps(file, problems)
+    if settings is None or problems:
+        raise ConfigurationError(problems.sorted())
+    return settings
+
+
+def database(path: Path | None, environ: Mapping[str, str]) -> str:
+    """Return only where the ledger is, so that lists work while the rest of the file is being edited."""
+    file = _file(path, environ)
+    value = file.data.get("database", "sqlite")
+    try:
+        return _database(str(value))
+    except ValueError as error:
+        raise ConfigurationError([f"{file.where(['database'])}: database: {error}"]) from None
+
+
+def _file(path: Path | None, environ: Mapping[str, str]) -> YamlFile:
+    if path is not None:
+        file = YamlFile.read(path)
+    else:
+        text = resources.files("chartpost.adapter").joinpath("embedded.yaml").read_text("utf-8")
+        file = YamlFile("embedded.yaml", text)
+    file.override(environ, Settings.model_fields)
+    return file

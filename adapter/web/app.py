@@ -1,0 +1,111 @@
+"""The two web faces, put together: `web` may face the internet, `internal` must not.
+
+Started by uvicorn with `access_log=False`: its lines would hold the paths, and a path holds a link's token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from chartpost.adapter.flow import pay, record
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.web import pages
+from chartpost.adapter.web.bursts import Bursts
+from chartpost.adapter.web.guard import Guard, security_headers
+from chartpost.adapter.web.health import Health
+from chartpost.adapter.web.pay import PayDoors, PayPages
+from chartpost.adapter.web.webhooks import HookDoors, UnknownName, Webhooks
+
+
+class Doors(PayDoors, HookDoors, Protocol):
+    """All that the web face asks of the flow."""
+
+
+def web_app(flow: Flow, *, public_url: str, card_page_origins: list[str]) -> Starlette:
+    """Return the face for patients and providers.
+
+    `public_url` is the address by which the world reaches it (with its path, if a proxy adds one), `card_page_origins`
+    the origins ("https://checkout.stripe.com") of the hosted card pages that the pay button may lead to.
+    """
+    return web_face(FlowDoors(flow), public_url=public_url, card_page_origins=card_page_origins)
+
+
+def web_face(doors: Doors, *, public_url: str, card_page_origins: list[str], bursts: Bursts | None = None) -> Starlette:
+    """Return the face for patients and providers over whatever stands behind the doors."""
+    patients = PayPages(
+        doors, public_url=public_url, card_page_origins=card_page_origins, bursts=Bursts() if bursts is None else bursts
+    )
+    hooks = Webhooks(doors, public_url=public_url)
+    headers = security_headers(public_url, card_page_origins)
+    return Starlette(
+        routes=[*patients.routes(), *hooks.routes()],
+        middleware=[Middleware(Guard, headers=headers, failed=_web_failed)],
+        exception_handlers={HTTPException: _web_refused},
+    )
+
+
+def internal_app(select_one: Callable[[], object], *, public_url: str = "") -> Starlette:
+    """Return the face for the house: health, and what this is.
+
+    `select_one` asks the database for a 1 and raises when it gets none; `public_url` is the face's own address.
+    """
+    return Starlette(
+        routes=Health(select_one).routes(),
+        middleware=[Middleware(Guard, headers=security_headers(public_url, []), failed=_plainly_failed)],
+    )
+
+
+class FlowDoors:
+    """The flow's functions that the web face calls, bound to one flow."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def look(self, token: str) -> pay.PayView | None:
+        return pay.look(self._flow, token)
+
+    def begin(self, token: str, amount: int | None) -> str:
+        return pay.begin(self._flow, token, amount)
+
+    def returned(
+        self, token: str, session_id: str
+    ) -> Literal["recorded", "received", "processing", "open", "closed", "unknown"]:
+        return pay.returned(self._flow, token, session_id)
+
+    def payment_event(self, provider: str, body: bytes, headers: Mapping[str, str]) -> None:
+        if provider not in self._flow.world.providers:
+            raise UnknownName(provider)
+        record.payment_event(self._flow, provider, body, headers)
+
+    def notice_report(self, notifier: str, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        if notifier not in self._flow.world.notifiers:
+            raise UnknownName(notifier)
+        record.notice_report(self._flow, notifier, url, body, headers)
+
+
+def _for_machines(request: Request) -> bool:
+    return request.url.path.startswith("/hooks/")
+
+
+def _web_failed(request: Request, status: int, code: str) -> Response:
+    # Providers retry on 500; the difference is nothing to them.
+    return PlainTextResponse("failed", 500) if _for_machines(request) else pages.failed(status, code)
+
+
+def _plainly_failed(request: Request, status: int, code: str) -> Response:
+    return PlainTextResponse(f"failed, see the log: {code}", status)
+
+
+def _web_refused(request: Request, error: Exception) -> Response:
+    """Answer what no route took: a kind page for an address that is not there, the bare status for the rest."""
+    assert isinstance(error, HTTPException)  # Starlette's type for handlers is wider
+    if error.status_code == 404 and not _for_machines(request):
+        return pages.unknown()
+    return PlainTextResponse(error.detail, error.status_code, headers=dict(error.headers or {}))

@@ -1,0 +1,181 @@
+"""The values that cross the wire boundary: what a map reads from a message, and what a map writes into one.
+
+Pure data, frozen. Amounts are integers of minor units (cents) with their ISO 4217 code; never a float.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from babel.numbers import list_currencies
+from pydantic import BaseModel, ConfigDict
+
+
+class Value(BaseModel):
+    """Base of all values here: immutable, and strict about unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+#: ISO 4217 minor units where they are not 2. CLDR's digits, which Babel knows, are about shops: it has none for RSD.
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
+_MINOR_UNITS = {
+    **dict.fromkeys(_NO_DECIMALS.split(), 0),
+    **dict.fromkeys(_THREE_DECIMALS.split(), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+
+
+@lru_cache(maxsize=256)
+def exponent(currency: str) -> int:
+    """Return the number of minor-unit digits of an ISO 4217 code: 2 for USD, 0 for JPY, 3 for KWD.
+
+    Raises ValueError for what is no currency code.
+    """
+    if currency not in list_currencies():
+        raise ValueError(f"{currency!r} is not an ISO 4217 currency code")
+    return _MINOR_UNITS.get(currency, 2)
+
+
+class Money(Value):
+    """An exact amount: `minor` units (may be negative) of `currency` (ISO 4217)."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str) -> Money:
+        """Make money from a decimal amount of major units.
+
+        Raises ValueError when the amount has more digits than the currency has minor units: 12.345 USD is refused,
+        12.3400 USD is 12.34.
+        """
+        scaled = amount.scaleb(exponent(currency))
+        if scaled != scaled.to_integral_value():
+            raise ValueError(f"{amount} has more decimals than {currency} has")
+        return cls(minor=int(scaled), currency=currency)
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount in major units, with exactly the currency's number of decimals."""
+        return Decimal(self.minor).scaleb(-exponent(self.currency))
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+class Contact(Value):
+    """One way to reach a person."""
+
+    kind: Literal["phone", "email"]
+    value: str  #: E.164 (+16085550148) or an e-mail address
+    mobile: bool | None = None  #: None: the sender did not say
+
+
+class Party(Value):
+    """A person in a message: the patient, or the guarantor who pays."""
+
+    role: Literal["guarantor", "patient"]
+    family: str = ""
+    given: str = ""
+    contacts: tuple[Contact, ...] = ()  #: in the order in which they should be tried
+
+    @property
+    def name(self) -> str:
+        return f"{self.given} {self.family}".strip()
+
+
+class Kind(enum.StrEnum):
+    """What a line of money means, after the map's table has spoken (HL7 table 0017 is user-defined)."""
+
+    CHARGE = "charge"  #: full price before insurance
+    CREDIT = "credit"  #: takes a charge back
+    ADJUSTMENT = "adjustment"  #: lowers when negative; positive is ambiguous between sites
+    COPAY = "copay"  #: the patient's own part, still owed
+    PAYMENT = "payment"  #: money already paid elsewhere (the desk, an insurer)
+
+
+class Charge(Value):
+    """One line read from a message. `amount` is signed once: positive raises what is owed, negative lowers it.
+
+    However many signs the sender used (negative amount, negative quantity, a credit type), they count as one.
+    """
+
+    ordinal: int  #: 1-based position of the FT1 in the message; with the message it is the line's identity
+    kind: Kind
+    amount: Money
+    insurance: Money | None = None  #: FT1-15, what insurance is expected to cover; None when empty
+    reference: str = ""  #: FT1-2 Transaction ID, often empty or the same on every line
+    payment_reference: str = ""  #: FT1-30 Payment Reference ID (v2.5+)
+    service_date: dt.date | None = None  #: FT1-4, in the site's own calendar
+    code: str = ""  #: FT1-7.1
+    description: str = ""  #: FT1-7.2, FT1-8; health information: never leaves for a provider or an SMS
+    guarantor: Party | None = None  #: who pays this line, where a P11 says so inside the FT1's own group
+
+
+class Problem(Value):
+    """One reason why a message cannot be read, or a posting not be written, and what to do about it."""
+
+    path: str  #: where: "FT1[2]-11.1"
+    cause: str  #: what is wrong: fields, codes and rules; never a value of a person
+    fix: str = ""  #: what a person can do
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.cause}" + (f" ({self.fix})" if self.fix else "")
+
+
+class Identifier(Value):
+    """A chart identifier as it came, to be written back unchanged (CX: components .1, .4, .5)."""
+
+    value: str
+    authority: str = ""
+    type: str = ""
+
+
+class TraceLine(NamedTuple):
+    """Where one value came from, for `chartpost trace`. There are thirty in a message, so it is a bare tuple."""
+
+    target: str  #: "charges[1].amount"
+    path: str  #: the path that had a value: "FT1[1]-11.1", or "" for a default
+    raw: str  #: as it stood in the message
+    value: str  #: after the transforms
+
+
+class Reading(Value):
+    """All that a map found in one message that concerns money. Either whole or not at all."""
+
+    account: str = ""  #: account number; "" when the message has none (it is then held)
+    patient: Party
+    guarantor: Party | None = None
+    #: what the chart needs to find the patient again: verbatim ER7 text of the fields, keyed "PID-3", "PID-5",
+    #: "PID-18", "PV1-19"
+    chart: dict[str, str] = {}
+    financial_class: str = ""  #: PV1-20.1
+    balance: Money | None = None  #: an absolute account balance, where the map reads one
+    charges: tuple[Charge, ...] = ()
+    ignored: tuple[str, ...] = ()  #: lines left out, each with its reason
+    trace: tuple[TraceLine, ...] = ()
+
+
+class Posting(Value):
+    """One movement of money to be told to one destination."""
+
+    kind: Literal["payment", "refund", "dispute"]
+    posting_id: str  #: 12 characters, fits FT1-2
+    control_id: str  #: MSH-10 of the message that carries it (20 characters at most)
+    amount: Money  #: positive: what moved
+    paid_at: dt.datetime  #: aware, UTC
+    posted_at: dt.datetime  #: aware, UTC
+    timezone: str  #: IANA zone of the facility: dates on the wire are local
+    medium: str  #: "card/visa", "card/mastercard", …: the map's table turns it into the site's code
+    provider_reference: str  #: the provider's id of the payment: FT1-30 from 2.5
+    account: str
+    chart: dict[str, str] = {}  #: as in Reading: verbatim ER7 field texts in standard delimiters
+    sending: tuple[str, str] = ("CHARTPOST", "")  #: MSH-3, MSH-4
+    receiving: tuple[str, str] = ("", "")  #: MSH-5, MSH-6
+    processing_id: str = "P"  #: MSH-11

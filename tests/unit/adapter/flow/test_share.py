@@ -1,0 +1,143 @@
+"""The patient's share of a line, rule by rule; it is never guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from chartpost.adapter.flow.share import judge, share
+from chartpost.adapter.ledger.books import Line
+from chartpost.mappings.model import Charge, Kind, Money, Party, Reading
+
+
+def charge(kind: Kind, minor: int, insurance: int | None = None) -> Charge:
+    covered = None if insurance is None else Money(minor=insurance, currency="USD")
+    return Charge(ordinal=1, kind=kind, amount=Money(minor=minor, currency="USD"), insurance=covered)
+
+
+def visit(financial_class: str = "") -> Reading:
+    return Reading(patient=Party(role="patient"), financial_class=financial_class)
+
+
+def of(rule: str, line: Charge, financial_class: str = "") -> int | None:
+    return share(rule, line, visit(financial_class), ["SP", "CASH"]).amount  # type: ignore[arg-type]
+
+
+def decide(rule: str, line: Charge, counted: list[Line], *, ref: str = "", item: str = "x"):
+    own = Line(line.amount.minor, str(line.kind), ref, "", item)
+    return judge(rule, line, visit(), [], own, counted)  # type: ignore[arg-type]
+
+
+def counted(amount: int, kind: str = "charge", ref: str = "", item: str = "x") -> Line:
+    return Line(amount, kind, ref, "", item)
+
+
+LINES = [
+    (Kind.CHARGE, 10000), (Kind.COPAY, 2500), (Kind.CREDIT, -10000), (Kind.ADJUSTMENT, -300), (Kind.PAYMENT, -2500),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "minor"), LINES)
+def test_all_counts_every_kind_at_its_own_sign(kind, minor):
+    assert of("all", charge(kind, minor)) == minor
+
+
+@pytest.mark.parametrize(("kind", "minor"), LINES)
+def test_copay_counts_co_payments_and_nothing_else(kind, minor):
+    assert of("copay", charge(kind, minor)) == (minor if kind is Kind.COPAY else None)
+
+
+@pytest.mark.parametrize(("kind", "minor"), LINES)
+@pytest.mark.parametrize(("financial_class", "counts"), [("SP", True), ("CASH", True), ("MC", False), ("", False)])
+def test_self_pay_counts_every_kind_of_a_visit_whose_class_is_listed(kind, minor, financial_class, counts):
+    assert of("self_pay", charge(kind, minor), financial_class) == (minor if counts else None)
+
+
+@pytest.mark.parametrize(
+    ("minor", "insurance", "patients"),
+    [(10000, 8000, 2000), (10000, 10000, 0), (10000, 12000, 0), (-10000, 8000, -2000), (10000, 0, None),
+     (10000, None, None), (10000, -100, None)],
+)  # fmt: skip
+def test_net_of_insurance_needs_a_real_insurance_amount_and_never_owes_the_insurer(minor, insurance, patients):
+    assert of("net_of_insurance", charge(Kind.CHARGE, minor, insurance)) == patients
+
+
+@pytest.mark.parametrize(("kind", "minor"), LINES)
+def test_balance_counts_no_line_because_the_message_states_the_sum(kind, minor):
+    assert of("balance", charge(kind, minor)) is None
+
+
+@pytest.mark.parametrize("rule", ["all", "copay", "self_pay", "net_of_insurance", "balance"])
+def test_every_verdict_says_why_and_names_its_rule(rule):
+    assert share(rule, charge(Kind.CHARGE, 100), visit(), []).why
+
+
+# ---------------------------------------------------------------------------------------------------- taking back
+
+
+def test_a_credit_of_the_same_item_and_amount_takes_a_counted_line_back_though_the_rule_alone_would_not_count_it():
+    line = counted(2500, "copay")
+    verdict = decide("copay", charge(Kind.CREDIT, -2500), [line])
+    assert (verdict.amount, verdict.problem, line.reversed) == (-2500, "", True)
+
+
+def test_the_same_transaction_id_is_evidence_enough_where_the_codes_differ():
+    line = counted(2500, "copay", ref="TX1", item="x")
+    assert decide("copay", charge(Kind.CREDIT, -2500), [line], ref="TX1", item="y").amount == -2500
+
+
+def test_what_was_taken_back_once_is_not_taken_back_again():
+    line = counted(2500, "copay")
+    assert decide("copay", charge(Kind.CREDIT, -2500), [line]).amount == -2500
+    again = decide("copay", charge(Kind.CREDIT, -2500), [line])
+    assert again.amount is None
+    assert "neither passes the rule" in again.problem
+
+
+def test_two_equal_lines_can_each_be_taken_back_once():
+    lines = [counted(2500, "copay"), counted(2500, "copay")]
+    assert [decide("copay", charge(Kind.CREDIT, -2500), lines).amount for _ in range(2)] == [-2500, -2500]
+    assert [line.reversed for line in lines] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "line", [counted(2400, "copay"), counted(2500, "copay", item="other"), counted(-2500, "credit")]
+)
+def test_another_amount_or_another_item_is_no_evidence(line):
+    verdict = decide("copay", charge(Kind.CREDIT, -2500), [line])
+    assert verdict.amount is None
+    assert verdict.problem
+    assert verdict.fix
+
+
+def test_a_payment_at_the_desk_settles_the_line_of_exactly_its_amount_because_desks_do_not_know_our_lines():
+    assert decide("copay", charge(Kind.PAYMENT, -2500), [counted(2500, "copay")], item="").amount == -2500
+    assert decide("copay", charge(Kind.PAYMENT, -2400), [counted(2500, "copay")], item="").problem
+
+
+@pytest.mark.parametrize("rule", ["all", "copay", "self_pay", "net_of_insurance"])
+def test_an_adjustment_with_a_positive_amount_is_a_question_not_an_answer(rule):
+    verdict = decide(rule, charge(Kind.ADJUSTMENT, 300), [])
+    assert verdict.amount is None
+    assert "sites disagree" in verdict.problem
+    assert "table" in verdict.fix
+
+
+def test_an_adjustment_that_lowers_counts_where_everything_counts():
+    assert decide("all", charge(Kind.ADJUSTMENT, -300), []).amount == -300
+
+
+def test_under_balance_no_line_is_a_problem():
+    assert not decide("balance", charge(Kind.CREDIT, -300), []).problem
+
+
+def test_the_patients_part_of_a_credit_takes_back_the_patients_part_of_its_charge():
+    """net_of_insurance: the entry is 20.00 of a charge of 100.00, and so is what the credit takes back."""
+    line = counted(2000, "charge")
+    verdict = decide("net_of_insurance", charge(Kind.CREDIT, -10000, 8000), [line])
+    assert (verdict.amount, line.reversed) == (-2000, True)
+
+
+def test_a_full_price_that_happens_to_equal_a_counted_share_is_not_taken_for_it():
+    """net_of_insurance: −100.00 of which 70.00 is the insurer's is −30.00, whatever else stands at 100.00."""
+    verdict = decide("net_of_insurance", charge(Kind.CREDIT, -10000, 7000), [counted(10000, "charge")])
+    assert verdict.amount == -3000
