@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -41,28 +42,38 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """A forked process, with the methods of subprocess.Popen that a house needs."""
+    """A forked process, with the methods of subprocess.Popen that a house needs. Several threads may have some."""
+
+    #: multiprocessing looks after all children whenever one starts. Two threads that look at the same child at once
+    #: both read its exit code from one pipe: the second finds the pipe empty, and calls that 255.
+    _one_at_a_time = threading.Lock()
 
     def __init__(self, target: Callable[..., None], *args: object) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
-        self._process = context.Process(target=target, args=args, daemon=True)
-        self._process.start()
+        with self._one_at_a_time:
+            context.set_forkserver_preload(_PRELOAD)
+            self._process = context.Process(target=target, args=args, daemon=True)
+            self._process.start()
         self.pid = self._process.pid
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with self._one_at_a_time:
+            return self._process.exitcode
 
     def wait(self, timeout: float) -> int | None:
-        self._process.join(timeout)
-        return self._process.exitcode
+        deadline = time.monotonic() + timeout
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.poll()
 
     def terminate(self) -> None:
-        self._process.terminate()
+        with self._one_at_a_time:
+            self._process.terminate()
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.join(5)
+        with self._one_at_a_time:
+            self._process.kill()
+        self.wait(5)
 
 
 def product(argv: list[str], out: Path, passages: Path | None = None, kill: Passage | None = None) -> None:
