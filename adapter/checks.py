@@ -29,6 +29,8 @@ IN_SANDBOX = {
     ("twilio", "account_sid"): ("twilio_sid", ""),
     ("twilio", "auth_token"): ("twilio_token", ""),
     ("mllp", "address"): ("mllp", ""),
+    ("fhir", "base_url"): ("http", "/fhir"),
+    ("fhir", "token"): ("fhir_token", ""),
 }
 
 #: What a sandbox says when it is ready; these stand in for it while nothing runs yet.
@@ -39,8 +41,15 @@ _SUPPOSED = {
     "stripe_webhook_secret": "whsec_sandbox",
     "twilio_sid": "AC" + "0" * 32,
     "twilio_token": "0" * 32,
+    "fhir_token": "0" * 32,
+    "invoice_token": "0" * 32,
 }
+#: The same for options of sources: what the sandbox's clinic sends with.
+SOURCES_IN_SANDBOX = {"token": "invoice_token"}
 
+
+#: Options whose name ends in _file because a file is what they are.
+NOT_SECRET = frozenset({"ca"})
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
@@ -58,21 +67,31 @@ def _plugins(file: YamlFile) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def read_secrets(file: YamlFile, problems: Problems) -> None:
-    """Replace every `x_file` of a plugin by `x`, the stripped text of that file (relative to the configuration)."""
-    for section, name, options in _plugins(file):
-        for key in [key for key in options if key.endswith("_file")]:
-            value = options.pop(key)
-            plain = key.removesuffix("_file")
-            if plain in options:
-                problems.add((section, name, key), f"{plain} is given too; keep one of the two")
-                continue
-            try:
-                text = (Path(file.name).parent / str(value)).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                text = ""
-            if not text:
-                problems.add((section, name, key), "the file is missing, unreadable or empty")
-            options[plain] = text or "unreadable"
+    """Replace every `x_file` of a part by `x`, the stripped text of that file (relative to the configuration)."""
+    for section in ("sources", *GROUPS):
+        for name, options in _section(file, section).items():
+            _read_secrets(file, problems, (section, name), options)
+
+
+def _read_secrets(file: YamlFile, problems: Problems, at: tuple[str, ...], options: dict[str, Any]) -> None:
+    for key, value in list(options.items()):
+        if isinstance(value, dict):
+            _read_secrets(file, problems, (*at, key), value)
+            continue
+        plain = key.removesuffix("_file")
+        if plain == key or plain in NOT_SECRET:
+            continue
+        del options[key]
+        if plain in options:
+            problems.add((*at, key), f"{plain} is given too; keep one of the two")
+            continue
+        try:
+            text = (Path(file.name).parent / str(value)).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not text:
+            problems.add((*at, key), "the file is missing, unreadable or empty")
+        options[plain] = text or "unreadable-or-empty"
 
 
 def names(file: YamlFile, problems: Problems) -> None:
@@ -142,7 +161,8 @@ def sandbox(file: YamlFile, problems: Problems) -> None:
     from chartpost.adapter.settings import is_loopback
 
     present = file.data.get("sandbox") is not None
-    for section, name, options in _plugins(file):
+    sources = (("sources", name, options) for name, options in _section(file, "sources").items())
+    for section, name, options in [*sources, *_plugins(file)]:
         for key, value in options.items():
             if value == "sandbox" and not present:
                 problems.add((section, name, key), "there is no sandbox; add `sandbox:` or give the real value")

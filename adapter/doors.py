@@ -23,7 +23,7 @@ class Doors:
     def open(cls, settings: Settings) -> Doors:
         """Bind every address of the configuration. Raises ConfigurationError naming all that cannot be had."""
         wanted = {"web": settings.web, "internal": settings.internal}
-        wanted |= {f"sources.{name}.listen": source.listen for name, source in settings.sources.items()}
+        wanted |= {f"sources.{name}.listen": source.listen for name, source in settings.mllp().items()}
         bound: dict[str, socket.socket] = {}
         problems: list[str] = []
         for key, address in wanted.items():
@@ -37,7 +37,7 @@ class Doors:
         return cls(
             web=bound["web"],
             internal=bound["internal"],
-            mllp={name: bound[f"sources.{name}.listen"] for name in settings.sources},
+            mllp={name: bound[f"sources.{name}.listen"] for name in settings.mllp()},
         )
 
 

@@ -53,8 +53,28 @@ class Problems:
             return model.model_validate(data)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False, include_context=False):
-                self.add((*at, *detail["loc"]), _explain(model, detail["type"], detail["loc"], detail["msg"]))
+                loc = _without_tags(detail["loc"], data)
+                if detail["type"] in ("union_tag_not_found", "union_tag_invalid"):
+                    loc = (*loc, "type")
+                self.add((*at, *loc), _explain(model, detail["type"], detail["loc"], detail["msg"]))
             return None
+
+
+def _without_tags(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
+    """Leave out what pydantic puts between for the kind of a part (`sources.his.mllp.listen`): no file has it."""
+    kept: list[str | int] = []
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(data, Mapping) and part not in data and not last:
+            continue
+        kept.append(part)
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            data = None
+    return tuple(kept)
 
 
 def _explain(model: type[BaseModel], kind: str, loc: tuple[str | int, ...], message: str) -> str:
@@ -65,20 +85,39 @@ def _explain(model: type[BaseModel], kind: str, loc: tuple[str | int, ...], mess
         known = sorted(_model_at(model, loc[:-1]).model_fields)
         close = difflib.get_close_matches(key, known, 1)
         return f"is no setting; did you mean {close[0]}?" if close else f"is no setting; known here: {', '.join(known)}"
+    if kind == "union_tag_not_found":
+        return f"is missing; write {_tags(model, loc)}"
+    if kind == "union_tag_invalid":
+        return f"is none of the known kinds; write {_tags(model, loc)}"
     if key in _HELP:
         return f"is none of the known words; {_HELP[key]}"
     message = message.removeprefix("Value error, ")
     return message.replace("Input should be", "must be", 1)
 
 
+def _tags(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """Name the kinds that a part may be of: "mllp, fhir or broker"."""
+    *most, last = map(_kind_of, _models_in(model.model_fields[str(loc[0])].annotation))
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel]:
+    kinds: list[type[BaseModel]] = []
     for part in loc:
         if part in model.model_fields:
-            model = _model_in(model.model_fields[str(part)].annotation) or model
+            kinds = _models_in(model.model_fields[str(part)].annotation)
+            model = kinds[0] if kinds else model
+        else:  # the name of a part, or its kind
+            model = next((kind for kind in kinds if _kind_of(kind) == part), model)
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _kind_of(model: type[BaseModel]) -> str:
+    field = model.model_fields.get("type")
+    return str(next(iter(typing.get_args(field.annotation)), "")) if field else ""
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]

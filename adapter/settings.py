@@ -10,11 +10,20 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PositiveInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+)
 
 from chartpost.adapter import checks
 from chartpost.adapter.errors import ConfigurationError
@@ -106,7 +115,14 @@ def _broker(value: str) -> str:
     return value
 
 
+def _token(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16 and value.get_secret_value() != "sandbox":
+        raise ValueError("is too short to be a secret; `openssl rand -hex 32` makes one")
+    return value
+
+
 Door = Annotated[Address, PlainValidator(_address)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
 Named = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -114,6 +130,11 @@ class Part(BaseModel):
     """Base of every part of the configuration: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+def _is_sandbox(part: BaseModel, key: str) -> bool:
+    value = getattr(part, key, None)
+    return isinstance(value, SecretStr) and value.get_secret_value() == "sandbox"
 
 
 class Facility(Part):
@@ -131,22 +152,64 @@ class Facility(Part):
 
 
 class Source(Part):
-    """A place that charges come from."""
+    """A place that charges come from: what holds for every kind of it."""
 
-    type: Literal["mllp"]
-    listen: Door
     facility: Named
-    map: Named = "hl7v2-dft"
+    map: Named
     share: Literal["all", "copay", "self_pay", "net_of_insurance", "balance"]
     self_pay_classes: tuple[Named, ...] = ()  #: PV1-20 codes that mean the patient pays
     destinations: tuple[Named, ...] = ()
-    processing_id: Literal["P", "T", "D"] = "P"  #: MSH-11 (HL7 table 0103): anything else is answered AR
     consent: Literal["on_file", "none"] = "none"  #: none: nobody is texted
+    max_bytes: PositiveInt = 1_048_576
+
+    def in_sandbox(self, ready: Mapping[str, str]) -> Self:
+        """Return this source with every `sandbox` replaced by what the sandbox said in its ready line."""
+        changes = {key: ready[place] for key, place in checks.SOURCES_IN_SANDBOX.items() if _is_sandbox(self, key)}
+        return self.model_copy(update={key: SecretStr(value) for key, value in changes.items()})
+
+
+class Hl7Rules(Part):
+    """What a source of HL7 v2 messages may say besides."""
+
+    processing_id: Literal["P", "T", "D"] = "P"  #: MSH-11 (HL7 table 0103): anything else is answered AR
     encoding: Annotated[str, AfterValidator(_charset)] = "utf-8"  #: of messages that name none in MSH-18
     dedupe_days: PositiveInt = 7
-    max_bytes: PositiveInt = 1_048_576
     max_segments: PositiveInt = 2_000
     acks: Door | None = None  #: where application ACKs of enhanced mode go
+
+
+class FhirRules(Part):
+    """What a source of FHIR resources may say besides."""
+
+    version: Literal["R4", "R4B", "R5"] = "R4"  #: a payload does not tell
+    max_depth: PositiveInt = 32  #: levels of nesting
+    fetch: dict[str, Any] | None = None  #: where Patients and others are read that a resource only refers to
+
+
+class MllpSource(Hl7Rules, Source):
+    """HL7 v2 over MLLP."""
+
+    type: Literal["mllp"]
+    listen: Door
+    map: Named = "hl7v2-dft"
+
+
+class FhirSource(FhirRules, Source):
+    """FHIR over HTTP, at /fhir/<source>/ of the internal face."""
+
+    type: Literal["fhir"]
+    map: Named = "fhir-invoice"
+    token: Token  #: the bearer token that every request must bring
+    token_previous: Token | None = None  #: taken too, while the sender changes over
+
+
+class BrokerSource(Hl7Rules, FhirRules, Source):
+    """Raw DFTs or Invoices, as the map has it, on the queue charge.<source>."""
+
+    type: Literal["broker"]
+
+
+AnySource = Annotated[MllpSource | FhirSource | BrokerSource, Field(discriminator="type")]
 
 
 class Plugin(BaseModel):
@@ -182,7 +245,7 @@ class Settings(Part):
     broker: Annotated[str, AfterValidator(_broker)] = Field("memory://", repr=False)
     sandbox: Sandbox | None = None
     facilities: dict[str, Facility] = Field(min_length=1)
-    sources: dict[str, Source] = Field(min_length=1)
+    sources: dict[str, AnySource] = Field(min_length=1)
     destinations: dict[str, Plugin] = {}
     providers: dict[str, Plugin] = {}
     notifiers: dict[str, Plugin] = {}
@@ -196,7 +259,20 @@ class Settings(Part):
             }
             for section in checks.GROUPS
         }
-        return self.model_copy(update=sections)
+        sources = {name: source.in_sandbox(ready) for name, source in self.sources.items()}
+        return self.model_copy(update={**sections, "sources": sources})
+
+    def mllp(self) -> dict[str, MllpSource]:
+        """Return the sources that listen for MLLP."""
+        return {name: source for name, source in self.sources.items() if isinstance(source, MllpSource)}
+
+    def fhir(self) -> dict[str, FhirSource]:
+        """Return the sources with a FHIR face."""
+        return {name: source for name, source in self.sources.items() if isinstance(source, FhirSource)}
+
+    def brokered(self) -> dict[str, BrokerSource]:
+        """Return the sources that are read from the broker."""
+        return {name: source for name, source in self.sources.items() if isinstance(source, BrokerSource)}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -33,7 +33,7 @@ from chartpost.adapter.listeners.mllp import MllpListener
 from chartpost.adapter.neighbour import Neighbour
 from chartpost.adapter.ports import World
 from chartpost.adapter.senders.mllp import MllpSender
-from chartpost.adapter.settings import Settings
+from chartpost.adapter.settings import Hl7Rules, Settings
 from chartpost.adapter.web.app import internal_app, web_app
 from chartpost.mappings import mapfile, postingmap
 from chartpost.queues.consumer import Consumer, Handler
@@ -98,7 +98,7 @@ def world(settings: Settings) -> World:
         acks={
             name: MllpSender(source.acks.host, source.acks.port, ACK_SECONDS).push
             for name, source in settings.sources.items()
-            if source.acks is not None
+            if isinstance(source, Hl7Rules) and source.acks is not None
         },
     )
 

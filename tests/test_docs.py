@@ -158,7 +158,9 @@ def models() -> dict[str, type[BaseModel]]:
     found: dict[str, type[BaseModel]] = {
         "Top level": settings.Settings,
         "facilities.NAME": settings.Facility,
-        "sources.NAME": settings.Source,
+        "sources.NAME, type: mllp": settings.MllpSource,
+        "sources.NAME, type: fhir": settings.FhirSource,
+        "sources.NAME, type: broker": settings.BrokerSource,
         "sandbox": settings.Sandbox,
     }
     for part, group in groups.items():

@@ -19,6 +19,7 @@ from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import message
+from chartpost.adapter.settings import Hl7Rules
 from chartpost.mappings.hl7.ack import application_ack, application_wanted
 from chartpost.mappings.hl7.header import NoHeader, peek
 
@@ -30,7 +31,7 @@ def ask_for(flow: Flow, tx: Tx, rows: Iterable[Any]) -> None:
     """Ask for the acknowledgements that these messages (id, source, raw, ack_code) want."""
     for row in rows:
         source = flow.settings.sources.get(row.source)
-        if source is None or source.acks is None or row.ack_code not in ("", "CA"):
+        if not isinstance(source, Hl7Rules) or source.acks is None or row.ack_code not in ("", "CA"):
             continue
         try:
             wanted = application_wanted(peek(row.raw))

@@ -13,6 +13,7 @@ class Message(enum.StrEnum):
     """What became of a message as received."""
 
     RECEIVED = "received"  #: stored and acknowledged; the row itself is the errand to translate it
+    FETCHING = "fetching"  #: FHIR: what it refers to is being fetched from its source's server
     TRANSLATED = "translated"  #: its meaning is in the ledger
     HELD = "held"  #: all or nothing: a person decides, see its hold
     IGNORED = "ignored"  #: nothing in it concerns a patient's money here; the reason says why
@@ -88,7 +89,8 @@ class Errand(enum.StrEnum):
 
 MOVES: Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, frozenset[enum.StrEnum]]] = {
     Message: {
-        Message.RECEIVED: frozenset({Message.TRANSLATED, Message.HELD, Message.IGNORED}),
+        Message.RECEIVED: frozenset({Message.TRANSLATED, Message.HELD, Message.IGNORED, Message.FETCHING}),
+        Message.FETCHING: frozenset({Message.RECEIVED}),
         Message.HELD: frozenset({Message.RECEIVED, Message.IGNORED}),
     },
     Request: {

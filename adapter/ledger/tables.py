@@ -93,6 +93,7 @@ message = Table(
     _str("map", ""),  #: name and version of the map that read it
     Column("trace", SealedJson),
     Column("done_at", Utc),
+    Column("fetched", SealedJson),  #: FHIR: the resources that it refers to, as its source's server gave them
     Index("ix_message_control", "source", "control_key", "received_at"),
     Index(
         "ix_message_received",
@@ -290,6 +291,8 @@ hold = Table(
     _str("state"),
     Column("at", Utc, nullable=False),
     Column("closed_at", Utc),
+    _str("closed_by", ""),  #: who released or dismissed it; "" when what it waited for happened
+    _str("note", ""),  #: why, in that person's words
     Index(
         "uq_hold_open",
         "object",
