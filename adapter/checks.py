@@ -28,15 +28,17 @@ IN_SANDBOX = {
     ("twilio", "base_url"): ("http", "/twilio"),
     ("twilio", "account_sid"): ("twilio_sid", ""),
     ("twilio", "auth_token"): ("twilio_token", ""),
+    ("smtp", "address"): ("smtp", ""),
     ("mllp", "address"): ("mllp", ""),
     ("fhir", "base_url"): ("http", "/fhir"),
     ("fhir", "token"): ("fhir_token", ""),
 }
 
 #: What a sandbox says when it is ready; these stand in for it while nothing runs yet.
-_SUPPOSED = {
+SUPPOSED = {
     "http": "http://127.0.0.1:8090",
     "mllp": "127.0.0.1:2576",
+    "smtp": "127.0.0.1:1025",
     "stripe_key": "sk_test_sandbox",
     "stripe_webhook_secret": "whsec_sandbox",
     "twilio_sid": "AC" + "0" * 32,
@@ -48,8 +50,11 @@ _SUPPOSED = {
 SOURCES_IN_SANDBOX = {"token": "invoice_token"}
 
 
-#: Options whose name ends in _file because a file is what they are.
-NOT_SECRET = frozenset({"ca"})
+#: The map of a source that names none.
+_DEFAULT_MAPS = {"mllp": "hl7v2-dft", "fhir": "fhir-invoice"}
+#: What a type carries, where it carries one thing only.
+_CARRIES = {"mllp": "hl7v2", "fhir": "fhir", "pull": "fhir"}
+_FORMS = {"hl7v2": "HL7 v2", "fhir": "FHIR"}
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
@@ -79,7 +84,7 @@ def _read_secrets(file: YamlFile, problems: Problems, at: tuple[str, ...], optio
             _read_secrets(file, problems, (*at, key), value)
             continue
         plain = key.removesuffix("_file")
-        if plain == key or plain in NOT_SECRET:
+        if plain == key:
             continue
         del options[key]
         if plain in options:
@@ -114,9 +119,19 @@ def references(file: YamlFile, problems: Problems) -> None:
     for name, facility in _section(file, "facilities").items():
         check(("facilities", name, "provider"), facility.get("provider"), "providers", "provider")
         check(("facilities", name, "notifiers"), facility.get("notifiers", []), "notifiers", "notifier")
+        types = {_section(file, "notifiers").get(str(one), {}).get("type") for one in facility.get("notifiers") or []}
+        if "smtp" in types and not facility.get("mail"):
+            problems.add(
+                ("facilities", name, "mail"),
+                "is missing, and a notifier of the facility sends e-mail: say who signs it (sender, address, reply_to)",
+            )
     for name, source in _section(file, "sources").items():
         check(("sources", name, "facility"), source.get("facility"), "facilities", "facility")
         check(("sources", name, "destinations"), source.get("destinations", []), "destinations", "destination")
+        check(("sources", name, "fetch"), source.get("fetch"), "destinations", "destination")
+        server = _section(file, "destinations").get(str(source.get("fetch")), {})
+        if server.get("type", "fhir") != "fhir":
+            problems.add(("sources", name, "fetch"), "is no destination of type fhir: nothing can be read there")
         if (source.get("share") == "self_pay") != bool(source.get("self_pay_classes")):
             problems.add(
                 ("sources", name, "self_pay_classes"),
@@ -140,7 +155,7 @@ def doors(file: YamlFile, problems: Problems) -> None:
     wanted += [(("sources", name, "listen"), part.get("listen")) for name, part in _section(file, "sources").items()]
     sandbox = file.data.get("sandbox")
     if isinstance(sandbox, dict):
-        wanted += [(("sandbox", key), sandbox.get(key)) for key in ("http", "mllp")]
+        wanted += [(("sandbox", key), sandbox.get(key)) for key in ("http", "mllp", "smtp")]
     taken: list[tuple[str, str, str]] = []
     for path, address in wanted:
         host, _, port = str(address).rpartition(":")
@@ -200,7 +215,7 @@ def plugins(file: YamlFile, problems: Problems) -> None:
         except Exception as error:
             problems.add((section, name, "type"), str(error))
             continue
-        problems.validate(model, in_sandbox(options, _SUPPOSED), (section, name))
+        problems.validate(model, in_sandbox(options, SUPPOSED), (section, name))
 
 
 def map_paths(file: YamlFile) -> None:
@@ -219,11 +234,16 @@ def maps(file: YamlFile, problems: Problems) -> None:
     loaders: dict[str, Callable[[str], object]] = {"sources": mapfile.load, "destinations": postingmap.load}
     for section, load in loaders.items():
         for name, part in _section(file, section).items():
-            wanted = part.get("map", "hl7v2-dft" if section == "sources" else None)
+            wanted = part.get("map", _DEFAULT_MAPS.get(str(part.get("type"))) if section == "sources" else None)
             if not isinstance(wanted, str):
                 continue
             try:
                 loaded = load(wanted)
+                form = getattr(loaded, "dialect" if section == "sources" else "format", "hl7v2")
+                kind = str(part.get("type"))
+                if (carries := _CARRIES.get(kind, form)) != form:
+                    text = f"{wanted} is a map for {_FORMS[form]}, and type: {kind} carries {_FORMS[carries]}"
+                    problems.add((section, name, "map"), text)
                 if part.get("share") == "balance" and not _reads_balance(loaded):
                     problems.add(
                         (section, name, "map"),

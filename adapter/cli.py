@@ -5,35 +5,23 @@ Everything heavy is imported where it is used: `chartpost --help` must not wait 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from chartpost.adapter.commands import look, release
+from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, print_json, print_table, reading, screen
 from chartpost.adapter.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 app = typer.Typer(
     help="Payment requests out of the EHR, payments back into the chart.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its help pages cost half a second
 )
-
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="The configuration; without it the embedded sample.")
-]
-Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a row.")]
-DATA = Path("chartpost-data")
 
 
 def main() -> None:
@@ -44,8 +32,12 @@ def main() -> None:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         count = len(error.problems)
-        print(f"{count} problem{'s' * (count != 1)}; nothing was started", file=sys.stderr)
+        print(f"{count} problem{'s' * (count != 1)}; nothing was {_undone()}", file=sys.stderr)
         sys.exit(2)
+
+
+def _undone() -> str:
+    return "started" if sys.argv[1:2] in (["serve"], ["tour"]) else "done"
 
 
 def _version(wanted: bool) -> None:
@@ -100,7 +92,7 @@ def trace(
     """Tell the whole story of a message, request, notice, payment or posting."""
     from chartpost.adapter.story import story
 
-    with _reading(config, data) as connection:
+    with reading(config, data) as connection:
         moments = story(connection, name, reveal=reveal)
     if not moments:
         print(
@@ -108,21 +100,19 @@ def trace(
         )
         raise typer.Exit(1)
     if as_json:
-        _print_json(moment.view() for moment in moments)
+        print_json(moment.view() for moment in moments)
         return
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = screen()
     day = ""
     for moment in moments:
         if day != (day := f"{moment.at:%Y-%m-%d} UTC"):
             console.print(f"[bold]{day}[/]")
-        console.print(
-            f"[dim]{moment.at:%H:%M:%S.%f}"[:-3] + f"[/] [cyan]{moment.noun:<12}[/] {moment.id}  {escape(moment.text)}"
-        )
+        at, what = f"{moment.at:%H:%M:%S.%f}"[:-3], f"{moment.noun:<12}"
+        console.print(f"[dim]{at}[/] [cyan]{what}[/] {moment.id}  {escape(moment.text)}", soft_wrap=True)
         for line in moment.details:
-            console.print(f"[dim]{'':>26}{escape(line)}[/]")
+            console.print(f"[dim]{'':>26}{escape(line)}[/]", soft_wrap=True)
 
 
 @app.command()
@@ -130,6 +120,7 @@ def link(
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="The id of a request: R and eleven more.")],
     data: Data = DATA,
     config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the link of a request, for a payer who is to get it by other means than SMS."""
     from sqlalchemy import select
@@ -142,7 +133,7 @@ def link(
     loaded = settings.load(config, os.environ)
     if loaded.public_url is None and loaded.web.port == 0:
         raise ConfigurationError(["public_url: is not set and web has no fixed port, so no link can be made; set one"])
-    with _reading(config, data) as connection:
+    with reading(config, data) as connection:
         row = connection.execute(select(requests).where(requests.c.public_id == request)).first()
     if row is None:
         print(f"there is no request {request}; `chartpost requests` lists them", file=sys.stderr)
@@ -150,7 +141,25 @@ def link(
     if row.state != "open":
         print(f"request {request} is {row.state}: its page says so and takes no payment", file=sys.stderr)
     key = data_keys(data, make=False).link
-    print(f"{loaded.public_url or f'http://{loaded.web}'}/p/{token(key, row.public_id, row.generation)}")
+    address = f"{loaded.public_url or f'http://{loaded.web}'}/p/{token(key, row.public_id, row.generation)}"
+    if as_json:
+        print_json([{"request": row.public_id, "state": row.state, "link": address}])
+    else:
+        print(address)
+
+
+app.command()(look.check)
+app.command()(look.status)
+
+
+@app.command()
+def tour(
+    yes: Annotated[bool, typer.Option("--yes", help="Go on without waiting for Enter.")] = False,
+) -> None:
+    """Walk through one message with the real commands, on a ledger of its own that is removed afterwards."""
+    from chartpost.adapter.demo.tour import walk
+
+    raise typer.Exit(walk(wait=not yes))
 
 
 def _list(name: str, about: str) -> Callable[..., None]:
@@ -158,12 +167,12 @@ def _list(name: str, about: str) -> Callable[..., None]:
         from chartpost.adapter.views import LISTS
 
         shown = LISTS[name]
-        with _reading(config, data) as connection:
+        with reading(config, data) as connection:
             rows = list(shown.rows(connection))
         if as_json:
-            _print_json(rows)
+            print_json(rows)
         else:
-            _print_table(name, shown.columns, rows)
+            print_table(shown.columns, rows, name[:-1])
 
     command.__doc__ = about
     return command
@@ -175,68 +184,13 @@ for _name, _about in {
     "requests": "List every ask.",
     "notices": "List every SMS and e-mail.",
     "payments": "List the money that moved through a provider.",
-    "postings": "List every movement told to a destination, and its answer.",
-    "holds": "List what waits or waited for a person: why, and what would help.",
     "errands": "List the work that goes on outside.",
 }.items():
     app.command(_name)(_list(_name, _about))
 
-
-@contextmanager
-def _reading(config: Path | None, data: Path) -> Iterator[Connection]:
-    """Open the ledger to read, also while `serve` runs. Raises ConfigurationError when there is none."""
-    from sqlalchemy.exc import OperationalError, ProgrammingError
-
-    from chartpost.adapter import settings
-    from chartpost.adapter.keys import data_keys
-    from chartpost.adapter.ledger import sealed
-    from chartpost.adapter.ledger.store import Store, sqlite_url
-
-    url = settings.database(config, os.environ)
-    if not data.is_dir():
-        raise ConfigurationError([f"{data}: there is no such data directory; name the one of `serve` with --data"])
-    if url == "sqlite":
-        if not (data / "chartpost.db").exists():
-            raise ConfigurationError([f"{data}: holds no ledger yet; `chartpost serve` makes it"])
-        url = sqlite_url(data.resolve())
-    keys = data_keys(data, make=False)
-    sealed.use(sealed.Keyring(keys.searching, keys.sealing))
-    store = Store.open(url, readonly=True)
-    try:
-        with store.read() as connection:
-            yield connection
-    except (OperationalError, ProgrammingError) as error:
-        raise ConfigurationError([f"the ledger cannot be read ({type(error.orig).__name__}: {error.orig})"]) from None
-    finally:
-        store.close()
-
-
-def _print_json(rows: Any) -> None:
-    """Print a JSON array with one object a line, so that `grep` works on it too."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    print("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
-
-
-def _print_table(name: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in ("asked", "amount", "balance", "paid") else "left")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    # A pipe gets whole lines: width is for terminals.
-    console = Console() if sys.stdout.isatty() else Console(width=10_000)
-    console.print(table)
-    console.print(f"[dim]{len(rows)} {name if len(rows) != 1 else name[:-1]}[/]", highlight=False)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {one}" for key, one in value.items())
-    return "" if value is None else str(value)
+for _name, _group in {"postings": release.postings, "holds": release.holds}.items():
+    release.listing(_group, _name, _list(_name, ""))
+    app.add_typer(_group, name=_name)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from chartpost.adapter.errors import ChartpostError
 ALLOWED = frozenset(
     """
     account_id address attempt attempt_id attempts bytes card_session cause code connections
-    control_id count database destination due errand errand_id error error_at event event_id
+    control_id correlation count database destination due errand errand_id error error_at event event_id
     facility fix frames hold host internal kind lane level logger map map_version message message_id
     method ms name notice notifier object outcome path payment pid port posting provider
     provider_ref queue reason request roles rows sandbox seconds segments signal source state status

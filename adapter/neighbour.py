@@ -25,10 +25,14 @@ class Neighbour:
         provider = next((name for name, part in settings.providers.items() if part.type == "stripe"), "card")
         command = [
             *(sys.executable, "-m", "chartpost.adapter.sandbox", "--with-parent"),
-            *("--http", settings.sandbox.http, "--mllp", settings.sandbox.mllp),
+            *("--http", settings.sandbox.http, "--mllp", settings.sandbox.mllp, "--smtp", settings.sandbox.smtp),
             *("--stripe-webhook", f"{url_of(doors.web)}/hooks/{provider}"),
-            *("--send-to", address_of(next(iter(doors.mllp.values())))),
+            *("--jwks-url", f"{url_of(doors.internal)}/.well-known/jwks.json"),
         ]
+        for door in list(doors.mllp.values())[:1]:
+            command += ["--send-to", address_of(door)]
+        for source in list(settings.fhir())[:1]:
+            command += ["--send-invoices-to", f"{url_of(doors.internal)}/fhir/{source}"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
 
     def ready(self) -> dict[str, str]:

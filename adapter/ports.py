@@ -10,7 +10,7 @@ import datetime as dt
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # ------------------------------------------------------------------------------------------------ payment providers
 
@@ -100,11 +100,17 @@ class PaymentProvider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingText:
-    """One message to one person: a number and neutral words."""
+    """One message to one person: where to, and neutral words. What comes after `status_url` is for e-mail."""
 
     to: str  #: E.164 or an e-mail address
     body: str
     status_url: str  #: where the service reports what became of it
+    subject: str = ""
+    html: str = ""  #: the same words as `body`, for mail programs that show HTML
+    sender_name: str = ""
+    sender_address: str = ""
+    reply_to: str = ""  #: where answers go
+    reference: str = ""  #: our Notice's public id: the same message tried again has the same one
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ class NoticeEvent:
 
 
 class Notifier(Protocol):
-    """Writes to a person. See notifiers/twilio.py: copy that one."""
+    """Writes to a person. See notifiers/twilio.py and notifiers/smtp.py: copy the nearer one."""
 
     channel: str  #: "sms" or "email"
 
@@ -165,10 +171,43 @@ class Answer:
 
 
 class Sender(Protocol):
-    """Carries one rendered posting to its destination. See senders/mllp.py: copy that one."""
+    """Carries one rendered posting to its destination. See senders/mllp.py: copy that one.
+
+    A chart that keeps Invoices of its own may also offer `settle_invoice(reference) -> Answer`, which sets
+    "Invoice/12" to balanced and is harmless to repeat: senders/fhir.py does.
+    """
 
     def send(self, body: bytes, control_id: str) -> Answer:
         """Send and wait for the answer that matches `control_id`. Silence raises Ambiguous; no connection Transient."""
+        ...
+
+
+class Server(Protocol):
+    """Where a FHIR source's other resources are read."""
+
+    def read(self, reference: str) -> dict[str, Any] | None:
+        """Return a resource ("Patient/12"), None where there is none, or none that may be read from there."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------ optional, for any plugin
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A plugin that can say whether it could work now; `chartpost check` asks it."""
+
+    def check(self) -> list[str]:
+        """Ask the other side in a way that changes nothing there; return "what is wrong; what to do", [] when well."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A plugin whose other side tells the time, for `chartpost check` to compare ours with."""
+
+    def clock(self) -> dt.datetime | None:
+        """Return the other side's time (aware), None when it does not answer. Raises nothing."""
         ...
 
 
@@ -184,3 +223,4 @@ class World:
     senders: Mapping[str, Sender] = field(default_factory=dict)
     #: source name → sends one application acknowledgement, without waiting for an answer
     acks: Mapping[str, Callable[[bytes], None]] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)  #: source name → where it fetches from

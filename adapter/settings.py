@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,7 +26,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from chartpost.adapter import checks
+from chartpost.adapter import checks, mail_address
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.problems import Problems
 from chartpost.adapter.yamlfile import YamlFile
@@ -137,16 +138,39 @@ def _is_sandbox(part: BaseModel, key: str) -> bool:
     return isinstance(value, SecretStr) and value.get_secret_value() == "sandbox"
 
 
+def _mail_address(value: str) -> str:
+    mail_address.wire(value)
+    return value
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
+        raise ValueError("has a line break or another control character; remove it")
+    return value
+
+
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+
+
+class Mail(Part):
+    """How a facility signs its e-mail."""
+
+    sender: Annotated[Named, AfterValidator(_one_line)]  #: shown in the list of mails, so as neutral as message_name
+    address: MailAddress  #: the From address; what cannot be delivered comes back to it
+    reply_to: MailAddress  #: where answers go: the billing office
+
+
 class Facility(Part):
     """A practice or site."""
 
     name: Named
-    message_name: Named  #: what an SMS may say: "oncology" is health information
+    message_name: Annotated[Named, AfterValidator(_one_line)]  #: what an SMS may say: "oncology" is health information
     timezone: Annotated[str, AfterValidator(_timezone)]
     region: Annotated[str, AfterValidator(_region)]  #: ISO 3166: how phone numbers without a country are read
     currency: Annotated[str, AfterValidator(_currency)]  #: ISO 4217
     provider: Named
-    notifiers: tuple[Named, ...] = ()  #: the first one is used
+    notifiers: tuple[Named, ...] = ()  #: in the order in which they are tried
+    mail: Mail | None = None  #: needed by notifiers that send e-mail
     contact: str = ""  #: how payers reach the billing office, shown on the pages: "(608) 555-0100"
     request_days: PositiveInt | None = None  #: a request expires after so many days; None: never
 
@@ -183,7 +207,7 @@ class FhirRules(Part):
 
     version: Literal["R4", "R4B", "R5"] = "R4"  #: a payload does not tell
     max_depth: PositiveInt = 32  #: levels of nesting
-    fetch: dict[str, Any] | None = None  #: where Patients and others are read that a resource only refers to
+    fetch: Named | None = None  #: a destination of type fhir: what a resource refers to is read from its server
 
 
 class MllpSource(Hl7Rules, Source):
@@ -233,6 +257,7 @@ class Sandbox(Part):
 
     http: Door
     mllp: Door
+    smtp: Door = Address("127.0.0.1:0")
 
 
 class Settings(Part):
@@ -280,7 +305,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
     Raises ConfigurationError with all problems, each "file:line: key.path: what is wrong; what to do".
     """
-    file = _file(path, environ)
+    file = read_file(path, environ)
     problems = Problems(file)
     checks.read_secrets(file, problems)
     checks.map_paths(file)
@@ -298,7 +323,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def database(path: Path | None, environ: Mapping[str, str]) -> str:
     """Return only where the ledger is, so that lists work while the rest of the file is being edited."""
-    file = _file(path, environ)
+    file = read_file(path, environ)
     value = file.data.get("database", "sqlite")
     try:
         return _database(str(value))
@@ -306,7 +331,8 @@ def database(path: Path | None, environ: Mapping[str, str]) -> str:
         raise ConfigurationError([f"{file.where(['database'])}: database: {error}"]) from None
 
 
-def _file(path: Path | None, environ: Mapping[str, str]) -> YamlFile:
+def read_file(path: Path | None, environ: Mapping[str, str]) -> YamlFile:
+    """Return the configuration as it is written, under the variables. Raises ConfigurationError when it is no YAML."""
     if path is not None:
         file = YamlFile.read(path)
     else:

@@ -218,7 +218,10 @@ class _Teller:
             what = (f"to do: {row.fix}",)
             yield Moment(row.at, "hold", f"H{row.id}", f"{about} waits, {row.cause}: {row.text}", what, fields)
             if row.closed_at:
-                yield Moment(row.closed_at, "hold", f"H{row.id}", row.state)
+                by = f" by {row.closed_by}" if row.closed_by else ""
+                how = f"dismissed{by}: {row.note}" if row.note else f"retried{by}" if by else "done"
+                fields = {"state": row.state, "closed_by": row.closed_by, "note": row.note}
+                yield Moment(row.closed_at, "hold", f"H{row.id}", how, (), fields)
 
 
 def _frame(raw: bytes) -> str:

@@ -214,6 +214,8 @@ def holds(connection: Connection) -> Iterator[View]:
             "state": row.state,
             "at": iso(row.at),
             "closed_at": iso(row.closed_at),
+            "closed_by": row.closed_by,
+            "note": row.note,
         }
 
 

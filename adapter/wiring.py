@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,25 +17,32 @@ from urllib.parse import urlsplit
 import uvicorn
 from sqlalchemy import text
 
+from chartpost.adapter import figures, plugins, smart
 from chartpost.adapter import log as logs
-from chartpost.adapter import plugins
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError
-from chartpost.adapter.flow import TRANSLATE, worker
+from chartpost.adapter.flow import TRANSLATE, post, receipt, receive_fhir, worker
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.receive import SourceRules
+from chartpost.adapter.flow.receive_fhir import FhirReceiver
+from chartpost.adapter.flow.reconciliations import Reconciliations
 from chartpost.adapter.keys import Keys, data_keys
 from chartpost.adapter.ledger import errands, sealed
 from chartpost.adapter.ledger.intake import Intake
+from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store, sqlite_url
+from chartpost.adapter.listeners.broker import BrokerListener, FhirWire, Hl7Wire, Wire
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.listeners.mllp import MllpListener
 from chartpost.adapter.neighbour import Neighbour
 from chartpost.adapter.ports import World
 from chartpost.adapter.senders.mllp import MllpSender
-from chartpost.adapter.settings import Hl7Rules, Settings
+from chartpost.adapter.settings import FhirRules, Hl7Rules, Settings
 from chartpost.adapter.web.app import internal_app, web_app
+from chartpost.adapter.web.fhir import FhirDoor, FhirFace
+from chartpost.adapter.web.metrics import figure_routes
+from chartpost.adapter.web.openapi import OpenApi
 from chartpost.mappings import mapfile, postingmap
 from chartpost.queues.consumer import Consumer, Handler
 from chartpost.queues.publisher import POLLING_INTERVAL, Publisher
@@ -63,11 +71,13 @@ def serve(settings: Settings, data: Path) -> int:
         # It starts on another core while we open the ledger.
         neighbour = stack.enter_context(Neighbour(settings, opened)) if settings.sandbox else None
         sealed.use(sealed.Keyring(keys.searching, keys.sealing))
+        smart.use(data)
         store = open_store(settings, data)
         stack.callback(store.close)
         if not store.has_our_keys():
             raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
         store.owner = f"{socket.gethostname()}:{data.resolve()}"
+        store.on_move = figures.moved
         errands.release_leases(store)
         if neighbour is not None:
             settings = settings.resolve_sandbox(neighbour.ready())
@@ -91,10 +101,16 @@ def world(settings: Settings) -> World:
             for name, part in configured.items()
         }
 
+    senders = made(plugins.SENDERS, settings.destinations)
     return World(
+        servers={
+            name: senders[source.fetch]
+            for name, source in settings.sources.items()
+            if isinstance(source, FhirRules) and source.fetch is not None
+        },
         providers=made(plugins.PROVIDERS, settings.providers),
         notifiers=made(plugins.NOTIFIERS, settings.notifiers),
-        senders=made(plugins.SENDERS, settings.destinations),
+        senders={name: one for name, one in senders.items() if one is not None},
         acks={
             name: MllpSender(source.acks.host, source.acks.port, ACK_SECONDS).push
             for name, source in settings.sources.items()
@@ -131,21 +147,24 @@ class _House:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        relay, consumers, publisher = self._machinery(flow)
-        committer = Committer(Intake(self.store), on_stored=lambda: relay.wake((TRANSLATE,)))
+        relay, readers, publisher = self._machinery(flow)
+        committer = Committer(Intake(self.store, figures.stored), on_stored=lambda: relay.wake((TRANSLATE,)))
         listeners = [
             MllpListener(_rules(flow, name), committer, self.gate, clock=self.store.clock) for name in doors.mllp
         ]
+        internal = url_of(doors.internal)
+        more = [*FhirFace(_fhir_doors(flow), committer, public_url=internal).routes(), *OpenApi(internal).routes()]
+        more += figure_routes(self.store)
         servers = [
             _web_server(web_app(flow, public_url=flow.public_url, card_page_origins=_card_pages(flow.settings))),
-            _web_server(internal_app(self._select_one, public_url=url_of(doors.internal))),
+            _web_server(internal_app(self._select_one, more, public_url=internal)),
         ]
         serving = [
             asyncio.create_task(server.serve(sockets=[door]))
             for server, door in zip(servers, (doors.web, doors.internal), strict=True)
         ]
-        for consumer in consumers:
-            consumer.start()
+        for reader in readers:
+            reader.start()
         relay.start()
         for listener, door in zip(listeners, doors.mllp.values(), strict=True):
             await listener.start(door)
@@ -164,14 +183,14 @@ class _House:
             server.should_exit = True
         await asyncio.gather(*serving)
         relay.stop()
-        await asyncio.to_thread(_stop_all, consumers)
+        await asyncio.to_thread(_stop_all, readers)
         committer.close()
         publisher.close()
         log.info("drained")
         return 0
 
-    def _machinery(self, flow: Flow) -> tuple[Relay, list[Consumer], Publisher]:
-        """Relay, publisher and consumers: everything that goes through Kombu."""
+    def _machinery(self, flow: Flow) -> tuple[Relay, list[Consumer | BrokerListener], Publisher]:
+        """Relay, publisher, and all that read queues: everything that goes through Kombu."""
         url = flow.settings.broker
         names = worker.topology(flow)
         publisher = Publisher(url, names)
@@ -183,9 +202,26 @@ class _House:
         def consumer(queues: list[str], handle: Handler, interval: float) -> Consumer:
             return Consumer(url, names, queues, handle, prefetch=1, before=self._gate, interval=interval)
 
-        consumers = [consumer([names.errand(TRANSLATE)], hands.translate, POLLING_INTERVAL)]
+        consumers: list[Consumer | BrokerListener] = [
+            consumer([names.errand(TRANSLATE)], hands.translate, POLLING_INTERVAL)
+        ]
         consumers += [consumer(wakes, hands.errand, PATIENT_INTERVAL) for _ in range(ERRAND_THREADS)]
-        consumers += [consumer([names.posting(*pair)], hands.errand, PATIENT_INTERVAL) for pair in names.postings]
+        consumers += [
+            consumer([names.posting(*pair)], hands.errand, PATIENT_INTERVAL)
+            for pair in names.postings
+            if pair[0] not in names.receipts  # an engine reads those
+        ]
+        consumers += [
+            consumer([names.receipt(name)], partial(receipt.run, flow, name), PATIENT_INTERVAL)
+            for name in names.receipts
+        ]
+        consumers += [
+            BrokerListener(
+                name, _wire(flow, name), Intake(self.store, figures.stored), url, names,
+                on_stored=lambda: relay.wake((TRANSLATE,)), before=self._gate, clock=self.store.clock,
+            )
+            for name in names.charges
+        ]  # fmt: skip
         with self.store.write() as tx:
             for provider in flow.settings.providers:
                 errands.add(tx, "poll", provider, f"poll:{provider}")
@@ -206,8 +242,37 @@ class _House:
             return connection.execute(text("SELECT 1")).scalar()
 
 
+def _fhir_doors(flow: Flow) -> dict[str, FhirDoor]:
+    kinds = {name: part.type for name, part in flow.settings.destinations.items()}
+    doors = {}
+    for name, source in flow.settings.fhir().items():
+        tokens = (token.get_secret_value() for token in (source.token, source.token_previous) if token is not None)
+        told = [place for place in source.destinations if flow.outbound[place].format == "fhir"]
+        pull = [place for place in told if kinds[place] == post.PULL]
+        reading = Reconciliations(flow.store, name, source.facility, told, pull)
+        doors[name] = FhirDoor(_fhir_receiver(flow, name), reading, tuple(tokens))
+    return doors
+
+
+def _fhir_receiver(flow: Flow, name: str) -> FhirReceiver:
+    source = flow.source(name)
+    assert isinstance(source, FhirRules)
+    rules = receive_fhir.FhirRules(
+        name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth
+    )
+    return FhirReceiver(rules, KnownInvoices(flow.store, name))
+
+
+def _wire(flow: Flow, name: str) -> Wire:
+    """What a source's messages on the broker are made of: its map says."""
+    if flow.maps[name].dialect == "fhir":
+        return FhirWire(_fhir_receiver(flow, name))
+    return Hl7Wire(_rules(flow, name), flow.store.clock)
+
+
 def _rules(flow: Flow, name: str) -> SourceRules:
     source = flow.source(name)
+    assert isinstance(source, Hl7Rules)
     return SourceRules(
         source=name, facility=source.facility, map=flow.maps[name], processing_id=source.processing_id,
         charset=source.encoding, dedupe_days=source.dedupe_days, max_bytes=source.max_bytes,
@@ -239,8 +304,8 @@ def _no_signals() -> Any:
     return ExitStack()
 
 
-def _stop_all(consumers: list[Consumer]) -> None:
-    threads = [threading.Thread(target=consumer.stop) for consumer in consumers]
+def _stop_all(readers: list[Consumer | BrokerListener]) -> None:
+    threads = [threading.Thread(target=reader.stop) for reader in readers]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,13 +1,14 @@
 """The map file for charges: which message types, which account, and which value comes from where.
 
 A file is YAML that can be read aloud: "charge: target amount, path FT1-11, transform money". Every problem of a file is
-reported at once, with its line. What goes out, payments, is described by postingmap.py.
+reported at once, with its line. HL7 v2 and FHIR are two dialects of one language (fhir/dialect.py). What goes out,
+payments, is described by postingmap.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -18,13 +19,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from chartpost.mappings import transforms
 from chartpost.mappings.model import Kind
-from chartpost.mappings.paths import Path, compile_path
-from chartpost.mappings.transforms import Shape, Step
+from chartpost.mappings.paths import AnyPath, compile_path
+from chartpost.mappings.transforms import Shape, Step, Transform
 from chartpost.mappings.yamltext import Document, MapError, Where
 
 __all__ = ["Map", "MapError", "Row", "load", "parse", "read_file"]
 
-#: What a message has once, and the shape each value must end up in.
+#: What a message of HL7 v2 has once, and the shape each value must end up in.
 MESSAGE_TARGETS: dict[str, Shape] = {
     "patient.family": "text",
     "patient.given": "text",
@@ -50,6 +51,48 @@ CHARGE_TARGETS: dict[str, Shape] = {
 }
 CHART = re.compile(r"chart\.([A-Z][A-Z0-9]{2}-[1-9]\d?)")
 IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of ours, leave it out and say so
+
+DialectName = Literal["hl7v2", "fhir"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between maps of HL7 v2 and of FHIR: the paths, and what there is to say."""
+
+    name: DialectName
+    compile_path: Callable[[str], AnyPath]  #: raises ValueError
+    compile_account: Callable[[str], AnyPath]  #: the same for the paths of `account:`
+    transforms: Mapping[str, Transform]
+    message: Mapping[str, Shape]  #: targets under `message:`
+    charge: Mapping[str, Shape]  #: targets under `charge:`
+    chart: re.Pattern[str]  #: further targets under `message:`: what is kept for the chart
+    chart_example: str
+    needed: Mapping[str, tuple[str, ...]]  #: section → targets without which nothing could be read
+    messages: re.Pattern[str]
+    messages_are: str
+
+
+HL7V2 = Dialect(
+    name="hl7v2",
+    compile_path=compile_path,
+    compile_account=compile_path,
+    transforms=transforms.TRANSFORMS,
+    message=MESSAGE_TARGETS,
+    charge=CHARGE_TARGETS,
+    chart=CHART,
+    chart_example="chart.PID-3",
+    needed={"charge": ("kind", "amount")},
+    messages=re.compile(r"[A-Z]{3}(\^[A-Z0-9]{3})?"),
+    messages_are="a message type such as DFT^P03",
+)
+
+
+def _dialect(name: DialectName) -> Dialect:
+    if name == "hl7v2":
+        return HL7V2
+    from chartpost.mappings.fhir.dialect import FHIR  # FHIRPath is heavy: only who has such a map pays for it
+
+    return FHIR
 
 
 def _listed(value: object) -> object:
@@ -86,6 +129,7 @@ class MapSpec(_Part):
     """The file as it is written."""
 
     note: str = ""
+    dialect: DialectName = "hl7v2"
     messages: Listed
     account: Listed
     message: list[RowSpec]
@@ -99,7 +143,7 @@ class Row:
 
     target: str
     shape: Shape
-    paths: tuple[Path, ...]
+    paths: tuple[AnyPath, ...]
     steps: tuple[Step, ...]
     default: str | None
     required: bool
@@ -111,8 +155,9 @@ class Map:
     """A compiled map, immutable: share it between threads."""
 
     name: str
-    messages: frozenset[str]  #: "DFT^P03", or "DFT" where 2.1 has no trigger event
-    account: tuple[Path, ...]
+    dialect: DialectName
+    messages: frozenset[str]  #: "DFT^P03", or "DFT" where 2.1 has no trigger event; "Invoice"
+    account: tuple[AnyPath, ...]
     message: tuple[Row, ...]
     charge: tuple[Row, ...]
     tables: Mapping[str, Mapping[str, str]]
@@ -147,17 +192,23 @@ def parse(text: str, file: str = "map.yaml") -> Map:
         document.report_schema(error)
         document.check()
         raise
+    dialect = _dialect(spec.dialect)
     tables = {name: dict(table.codes) for name, table in spec.tables.items()}
-    message = _rows(document, "message", spec.message, MESSAGE_TARGETS, tables)
-    charge = _rows(document, "charge", spec.charge, CHARGE_TARGETS, tables)
+    message = _rows(document, dialect, "message", spec.message, tables)
+    charge = _rows(document, dialect, "charge", spec.charge, tables)
     for index, name in enumerate(spec.messages):
-        if not re.fullmatch(r"[A-Z]{3}(\^[A-Z0-9]{3})?", name):
-            document.report(("messages", index), f"{name!r} is not a message type such as DFT^P03")
-    account = _paths(document, ("account",), spec.account)
-    _check_charge(document, charge, tables)
+        if not dialect.messages.fullmatch(name):
+            document.report(("messages", index), f"{name!r} is not {dialect.messages_are}")
+    account = _paths(document, dialect.compile_account, ("account",), spec.account)
+    for section, rows in (("message", message), ("charge", charge)):
+        for needed in dialect.needed.get(section, ()):
+            if needed not in {row.target for row in rows}:
+                document.report((section,), f"no row has the target {needed}")
+    _check_kinds(document, charge, tables)
     document.check()
     return Map(
         name=FilePath(file).stem,
+        dialect=dialect.name,
         messages=frozenset(spec.messages),
         account=account,
         message=message,
@@ -166,12 +217,9 @@ def parse(text: str, file: str = "map.yaml") -> Map:
     )
 
 
-def _check_charge(document: Document, rows: Sequence[Row], tables: Mapping[str, Mapping[str, str]]) -> None:
-    """A line without kind or amount cannot be a line; a kind comes from a table or is one of ours by name."""
+def _check_kinds(document: Document, rows: Sequence[Row], tables: Mapping[str, Mapping[str, str]]) -> None:
+    """A kind comes from a table or is one of ours by name."""
     targets = {row.target: row for row in rows}
-    for needed in ("kind", "amount"):
-        if needed not in targets:
-            document.report(("charge",), f"no row has the target {needed}")
     kinds = {*Kind, IGNORE}
     for step in targets["kind"].steps if "kind" in targets else ():
         for code, meaning in tables.get(step.argument, {}).items():
@@ -184,33 +232,34 @@ def _check_charge(document: Document, rows: Sequence[Row], tables: Mapping[str, 
 
 def _rows(
     document: Document,
-    section: str,
+    dialect: Dialect,
+    section: Literal["message", "charge"],
     specs: Sequence[RowSpec],
-    targets: Mapping[str, Shape],
     tables: Mapping[str, Mapping[str, str]],
 ) -> tuple[Row, ...]:
+    targets = dialect.message if section == "message" else dialect.charge
     rows: list[Row] = []
     seen: set[str] = set()
     for index, spec in enumerate(specs):
         where: Where = (section, index)
         shape = targets.get(spec.target)
-        if shape is None and section == "message" and CHART.fullmatch(spec.target):
+        if shape is None and section == "message" and dialect.chart.fullmatch(spec.target):
             shape = "verbatim"
         if shape is None:
-            known = ", ".join([*targets, *(["chart.PID-3 and the like"] if section == "message" else [])])
+            known = ", ".join([*targets, *([f"{dialect.chart_example} and the like"] if section == "message" else [])])
             document.report((*where, "target"), f"unknown target {spec.target!r}; known here: {known}")
             continue
         if spec.target in seen and shape != "contacts":
             document.report((*where, "target"), f"target {spec.target} has a row already: list its paths there")
         seen.add(spec.target)
-        steps = _steps(document, where, spec.transform, shape, tables)
+        steps = _steps(document, dialect, where, spec.transform, shape, tables)
         if spec.default is not None:
             _check_default(document, (*where, "default"), spec.default, shape, steps, tables)
         rows.append(
             Row(
                 target=spec.target,
                 shape=shape,
-                paths=_paths(document, (*where, "path"), spec.path),
+                paths=_paths(document, dialect.compile_path, (*where, "path"), spec.path),
                 steps=steps,
                 default=spec.default,
                 required=spec.required,
@@ -239,11 +288,13 @@ def _check_default(
         pass  # the table that it names is missing: reported with the transform
 
 
-def _paths(document: Document, where: Where, texts: Sequence[str]) -> tuple[Path, ...]:
+def _paths(
+    document: Document, compile_one: Callable[[str], AnyPath], where: Where, texts: Sequence[str]
+) -> tuple[AnyPath, ...]:
     found = []
     for index, text in enumerate(texts):
         try:
-            found.append(compile_path(text))
+            found.append(compile_one(text))
         except ValueError as error:
             document.report((*where, index), str(error))
     return tuple(found)
@@ -251,6 +302,7 @@ def _paths(document: Document, where: Where, texts: Sequence[str]) -> tuple[Path
 
 def _steps(
     document: Document,
+    dialect: Dialect,
     where: Where,
     chain: Sequence[str] | None,
     shape: Shape,
@@ -263,9 +315,9 @@ def _steps(
     steps: list[Step] = []
     for index, text in enumerate(chain):
         name, _, argument = text.partition(" ")
-        transform = transforms.TRANSFORMS.get(name)
+        transform = dialect.transforms.get(name)
         if transform is None:
-            document.report((*place, index), f"unknown transform {name!r}; known: {', '.join(transforms.TRANSFORMS)}")
+            document.report((*place, index), f"unknown transform {name!r}; known: {', '.join(dialect.transforms)}")
             return ()
         if transform.argument != bool(argument):
             needs = "needs the name of a table" if transform.argument else "takes nothing after it"

@@ -106,7 +106,9 @@ class Charge(Value):
     However many signs the sender used (negative amount, negative quantity, a credit type), they count as one.
     """
 
-    ordinal: int  #: 1-based position of the FT1 in the message; with the message it is the line's identity
+    #: 1-based position of the FT1 in the message, with which it is the line's identity. An Invoice has its total as 1,
+    #: and as 2 the patient's own part of that total, where its sender says one
+    ordinal: int
     kind: Kind
     amount: Money
     insurance: Money | None = None  #: FT1-15, what insurance is expected to cover; None when empty
@@ -150,15 +152,19 @@ class Reading(Value):
     """All that a map found in one message that concerns money. Either whole or not at all."""
 
     account: str = ""  #: account number; "" when the message has none (it is then held)
+    namespace: str = ""  #: the system of a FHIR identifier: together with the number it names the account
+    status: str = ""  #: of a FHIR Invoice: draft, issued, balanced, cancelled, entered-in-error; "" for a DFT
     patient: Party
     guarantor: Party | None = None
-    #: what the chart needs to find the patient again: verbatim ER7 text of the fields, keyed "PID-3", "PID-5",
-    #: "PID-18", "PV1-19"
+    #: what the chart needs to find the patient again: ER7 text of fields in standard delimiters, keyed "PID-3",
+    #: "PID-5", "PID-18", "PV1-19"; from FHIR also "Invoice.id", "Invoice.identifier" and "Patient.identifier"
+    #: ("system|value"), "Patient.reference", "Account.reference" ("Patient/12" or an absolute URL)
     chart: dict[str, str] = {}
     financial_class: str = ""  #: PV1-20.1
     balance: Money | None = None  #: an absolute account balance, where the map reads one
     charges: tuple[Charge, ...] = ()
     ignored: tuple[str, ...] = ()  #: lines left out, each with its reason
+    missing: tuple[str, ...] = ()  #: FHIR references ("Patient/12") that say more of the payer, and were not at hand
     trace: tuple[TraceLine, ...] = ()
 
 
@@ -175,7 +181,9 @@ class Posting(Value):
     medium: str  #: "card/visa", "card/mastercard", …: the map's table turns it into the site's code
     provider_reference: str  #: the provider's id of the payment: FT1-30 from 2.5
     account: str
-    chart: dict[str, str] = {}  #: as in Reading: verbatim ER7 field texts in standard delimiters
+    predecessor: str = ""  #: the posting that told this destination of the payment that is taken back
+    facility: str = ""  #: its name as people know it
+    chart: dict[str, str] = {}  #: as in Reading
     sending: tuple[str, str] = ("CHARTPOST", "")  #: MSH-3, MSH-4
     receiving: tuple[str, str] = ("", "")  #: MSH-5, MSH-6
     processing_id: str = "P"  #: MSH-11

@@ -9,11 +9,32 @@ What is left out is the first. So FT1-11 as a value is the first subcomponent of
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from chartpost.mappings import er7
+from chartpost.mappings.transforms import Cell
+
+
+class AnyPath(Protocol):
+    """What a row needs of a path, whatever it leads into: a message here, a resource in fhir/fhirpath.py."""
+
+    def get(self, scope: Any) -> Any:
+        """Return the first value as text; None when there is none."""
+
+    def given(self, scope: Any, whole: bool) -> Any:
+        """Return what the first step of a row takes: text, or the whole cell or element; None when there is none."""
+
+    def items(self, scope: Any, whole: bool) -> Iterator[tuple[str, str, Any]]:
+        """Yield all that stands there, each as place, raw text, and what the first step of a row takes."""
+
+    def raw(self, scope: Any) -> str:
+        """Return what stands there, for the trace."""
+
+    def located(self, scope: Any) -> str:
+        """Return where that is, for traces and problems."""
 
 
 class Scope(Protocol):
@@ -91,6 +112,23 @@ class Path:
         if text == er7.NULL_TEXT:
             return er7.NULL
         return er7.unescape(text, marks, scope.codec) or None
+
+    def given(self, scope: Scope, whole: bool) -> Cell | str | er7.Null | None:
+        """Return the value for the first step of a row: a Cell for one that reads whole fields, else text."""
+        found = self.get(scope)
+        return Cell(self.raw(scope), self.following(scope)) if whole and found else found
+
+    def items(self, scope: Scope, whole: bool) -> Iterator[tuple[str, str, Cell | str]]:
+        """Yield every repetition that says something: where it stands, its ER7 text, and what a row's step takes."""
+        located = self.located(scope)
+        for index, raw in enumerate(self.repetitions(scope), 1):
+            if raw and raw != er7.NULL_TEXT:
+                place = located if self.repetition or self.key else f"{located}[{index}]"
+                if whole:
+                    yield place, raw, Cell(raw)
+                else:
+                    text = er7.part(raw, scope.delimiters, self.component or 1, self.subcomponent or 1)
+                    yield place, raw, er7.unescape(text, scope.delimiters, scope.codec)
 
     def following(self, scope: Scope) -> str:
         """Return the ER7 text of the next field: one sender writes `200.00|EUR`. "" when the path names a component."""

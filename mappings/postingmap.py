@@ -1,52 +1,33 @@
-"""The map file for what goes out: one DFT^P03 with one FT1 that tells a chart of a payment.
+"""The map file for what goes out: one movement of money, told to a chart as DFT^P03 or as a FHIR resource.
 
 Rows say: this field is this value, or this constant. Same rules as mapfile.py: readable aloud, every problem at once.
+Here is what goes out as HL7 v2; `fhir/postingmap.py` has the other. `writes:` says which of the two a file is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import ClassVar, TypeAlias
 
 from pydantic import ValidationError
 
+from chartpost.mappings import movement
+from chartpost.mappings.fhir import postingmap as fhir
+from chartpost.mappings.fhir.postingmap import FhirMap
 from chartpost.mappings.mapfile import CHART, MapError, TableSpec, _Part, read_file
+from chartpost.mappings.movement import KindSpec, PaymentKind
 from chartpost.mappings.paths import Path, compile_path
 from chartpost.mappings.yamltext import Document
 
-__all__ = ["KindSpec", "MapError", "OutRow", "PostingMap", "load", "parse", "release"]
+__all__ = ["FhirMap", "Hl7Map", "KindSpec", "MapError", "OutRow", "PostingMap", "load", "parse", "release"]
 
+DFT = "DFT^P03"
 #: Versions that hl7apy can check (2.7.1 and 2.9 it cannot).
 VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
 #: The values that a row may name, beside chart.PID-3 and the like.
-VALUES = frozenset(
-    {
-        "posting_id",  # 12 characters
-        "paid_at",  # facility's local date and time with offset
-        "paid_date",
-        "posted_at",
-        "posted_date",
-        "type",  # FT1-6, by kind
-        "code",  # FT1-7: the kind's own code, else the medium through its table
-        "amount",  # major units, signed by kind
-        "currency",
-        "provider_reference",
-        "account",
-    }
-)
-
-PaymentKind = Literal["payment", "refund", "dispute"]
-
-
-class KindSpec(_Part):
-    """How a destination wants one kind of movement. Vendors contradict each other, so it is said, never assumed."""
-
-    type: str  #: FT1-6
-    sign: Literal["positive", "negative"]  #: of FT1-11
-    code: str | None = None  #: FT1-7 of this kind, instead of the medium's
+VALUES = movement.COMMON
 
 
 class OutRowSpec(_Part):
@@ -66,7 +47,7 @@ class PostingSpec(_Part):
     """The file as it is written."""
 
     note: str = ""
-    writes: Literal["DFT^P03"]
+    writes: str
     version: str
     kinds: dict[PaymentKind, KindSpec]
     media: TableSpec
@@ -74,25 +55,23 @@ class PostingSpec(_Part):
 
 
 @dataclass(frozen=True, slots=True)
-class OutRow:
-    """One compiled row: where, and exactly one of a value's name and a constant."""
+class OutRow(movement.Row):
+    """One compiled row of a DFT."""
 
     target: Path
-    value: str
-    constant: str
-    required: bool
     longest: int  #: characters; 0 is any number
 
 
 @dataclass(frozen=True, slots=True)
-class PostingMap:
-    """A compiled map for postings, with only the rows that its version has."""
+class Hl7Map(movement.Stated):
+    """A compiled map for postings as DFT^P03, with only the rows that its version has."""
 
-    name: str
-    version: str
-    kinds: Mapping[PaymentKind, KindSpec]
-    media: Mapping[str, str]  #: "card/visa" → the site's code; "card" answers for every card
     rows: tuple[OutRow, ...]
+    format: ClassVar[str] = "hl7v2"  #: last part of the name of the queue that carries them
+    content_type: ClassVar[str] = "application/hl7-v2"
+
+
+PostingMap: TypeAlias = Hl7Map | FhirMap
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -111,17 +90,22 @@ def parse(text: str, file: str = "map.yaml") -> PostingMap:
     """Return the posting map that a file's text describes. Raises MapError with every problem."""
     document = Document(text, file)
     document.check()
+    name = FilePath(file).stem
+    if isinstance(document.data, dict) and document.data.get("writes") in fhir.RESOURCES:
+        return fhir.compile_map(document, name)
     try:
         spec = PostingSpec.model_validate(document.data)
     except ValidationError as error:
         document.report_schema(error)
         document.check()
         raise
+    if spec.writes != DFT:
+        document.report(("writes",), f"{spec.writes!r} is not one of {', '.join((DFT, *fhir.RESOURCES))}")
     if spec.version not in VERSIONS:
         document.report(("version",), f"version {spec.version!r} is not one of {', '.join(VERSIONS)}")
     rows = [row for index, item in enumerate(spec.rows) if (row := _row(document, index, item, spec.version))]
     document.check()
-    return PostingMap(FilePath(file).stem, spec.version, dict(spec.kinds), dict(spec.media.codes), tuple(rows))
+    return Hl7Map(name, spec.version, dict(spec.kinds), dict(spec.media.codes), tuple(rows))
 
 
 def _row(document: Document, index: int, spec: OutRowSpec, version: str) -> OutRow | None:
@@ -150,4 +134,11 @@ def _row(document: Document, index: int, spec: OutRowSpec, version: str) -> OutR
         or (spec.until is not None and release(version) > release(spec.until))
     ):
         return None
-    return OutRow(target, spec.value or "", spec.constant or "", spec.required, spec.longest or 0)
+    return OutRow(
+        place=f"{target.name}-{target.rest}",
+        value=spec.value or "",
+        constant=spec.constant or "",
+        required=spec.required,
+        target=target,
+        longest=spec.longest or 0,
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from chartpost.mappings import er7
 from chartpost.mappings.mapfile import IGNORE, Map, Row
 from chartpost.mappings.model import Charge, Kind, Money, Party, Problem, Reading
-from chartpost.mappings.paths import Path, Scope
+from chartpost.mappings.paths import AnyPath, Scope
 from chartpost.mappings.rows import Rows
 from chartpost.mappings.scopes import LineScope, MessageScope, OwnScope
 from chartpost.mappings.transforms import Context
@@ -51,7 +51,7 @@ def account_of(message: er7.Message, map: Map) -> str:
     return _account(message, map)[0]
 
 
-def _account(message: er7.Message, map: Map) -> tuple[str, Path | None]:
+def _account(message: er7.Message, map: Map) -> tuple[str, AnyPath | None]:
     for path in map.account:
         value = path.get(message)
         if value is er7.NULL:

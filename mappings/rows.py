@@ -1,15 +1,18 @@
-"""Run the rows of a map over a message: values, people, fields kept verbatim; with a trace, and every problem noted."""
+"""Run the rows of a map over a message: values, people, fields kept verbatim; with a trace, and every problem noted.
+
+Paths differ by dialect, and each has a scope of its own (paths.py, fhir/fhirpath.py); the rest is the same for both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
-from chartpost.mappings import contacts, er7
+from chartpost.mappings import er7
 from chartpost.mappings.mapfile import Map, Row
 from chartpost.mappings.model import Contact, Party, Problem, TraceLine
-from chartpost.mappings.paths import Path, Scope
-from chartpost.mappings.transforms import TRANSFORMS, Cell, Context, Rejected, apply
+from chartpost.mappings.paths import AnyPath, Path, Scope
+from chartpost.mappings.transforms import Context, Rejected, apply
 
 
 class Rows:
@@ -21,7 +24,7 @@ class Rows:
         self.problems: list[Problem] = []
         self.trace: list[TraceLine] = []
 
-    def party(self, role: str, scope: Scope, prefix: str) -> Party | None:
+    def party(self, role: str, scope: Any, prefix: str) -> Party | None:
         """Read the rows of a person; None when the message says nothing of them."""
         names: dict[str, str] = {}
         reached: list[Contact] = []
@@ -37,28 +40,23 @@ class Rows:
             return None
         return Party.model_validate({"role": role, **names, "contacts": tuple(_distinct(reached))})
 
-    def contacts(self, row: Row, scope: Scope, prefix: str) -> list[Contact]:
+    def contacts(self, row: Row, scope: Any, prefix: str) -> list[Contact]:
         """Collect contacts from all paths. What is none is left out and traced: money must not wait for it."""
         found: list[Contact] = []
+        whole = row.steps[0].transform.cell
         for path in row.paths:
-            for index, raw in enumerate(path.repetitions(scope), 1):
-                if not raw or raw == er7.NULL_TEXT:
-                    continue
-                if row.steps[-1].transform is TRANSFORMS["contacts"]:
-                    here = contacts.from_xtn(raw, self.context.region, scope.delimiters, scope.codec)
-                else:
-                    text = self.context.text(raw, path.component or 1, path.subcomponent or 1)
-                    here = list(apply(row.steps, text, self.context) or ())
-                place = (
-                    f"{path.located(scope)}[{index}]" if not path.repetition and not path.key else path.located(scope)
-                )
-                self.note(prefix + row.target, place, raw, ", ".join(contact.value for contact in here))
-                found += here
+            try:
+                for place, raw, given in path.items(scope, whole):
+                    here = list(apply(row.steps, given, self.context) or ())
+                    self.note(prefix + row.target, place, raw, ", ".join(contact.value for contact in here))
+                    found += here
+            except Rejected as error:
+                self.problem(path, scope, error.cause, error.fix)
         return found
 
     def verbatim(self, row: Row, scope: Scope) -> str:
-        """Return a field as the chart wrote it, in standard delimiters, to be handed back unchanged."""
-        for path in row.paths:
+        """Return a field as the chart wrote it, in standard delimiters, to be handed back unchanged. HL7 v2 only."""
+        for path in cast("tuple[Path, ...]", row.paths):
             raw = path.raw(scope) if path.component else scope.delimiters.repetition.join(path.repetitions(scope))
             if raw == er7.NULL_TEXT:
                 break
@@ -70,25 +68,24 @@ class Rows:
             self.problem(row.paths[0], scope, "is required and empty")
         return ""
 
-    def value(self, row: Row, scope: Scope, target: str) -> Any:
+    def value(self, row: Row, scope: Any, target: str) -> Any:
         """Return the value of the first path that has one, else of the default, else None; problems are noted."""
+        whole = bool(row.steps) and row.steps[0].transform.cell
         for path in row.paths:
-            found = path.get(scope)
-            if found is None:
-                continue
-            if found is er7.NULL:
-                if row.required:
-                    self.problem(path, scope, 'is required and "" deletes it')
-                return None
-            cell = bool(row.steps) and row.steps[0].transform.cell
-            raw = path.raw(scope)
             try:
-                result = apply(row.steps, Cell(raw, path.following(scope)) if cell else found, self.context)
+                given = path.given(scope, whole)
+                if given is None:
+                    continue
+                if given is er7.NULL:
+                    if row.required:
+                        self.problem(path, scope, 'is required and "" deletes it')
+                    return None
+                result = apply(row.steps, given, self.context)
             except Rejected as error:
                 self.problem(path, scope, error.cause, error.fix)
                 return None
             if result is not None:
-                self.note(target, path.located(scope), raw, str(result))
+                self.note(target, path.located(scope), given.raw if whole else path.raw(scope), str(result))
                 return result
         if row.default is not None:
             result = apply(row.steps, row.default, self.context)
@@ -101,7 +98,7 @@ class Rows:
     def note(self, target: str, path: str, raw: str, value: str) -> None:
         self.trace.append(TraceLine(target, path, raw, value))
 
-    def problem(self, path: Path, scope: Scope, cause: str, fix: str = "") -> None:
+    def problem(self, path: AnyPath, scope: Any, cause: str, fix: str = "") -> None:
         self.problems.append(Problem(path=path.located(scope), cause=cause, fix=fix))
 
 

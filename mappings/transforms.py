@@ -195,6 +195,10 @@ def _email(value: str, context: Context, argument: str) -> tuple[Contact, ...]:
     return (found,) if found else ()
 
 
+def _xtn(value: Cell, context: Context, argument: str) -> list[Contact]:
+    return contacts.from_xtn(value.raw, context.region, context.delimiters, context.codec)
+
+
 Shape = Literal["text", "money", "number", "date", "contacts", "verbatim"]
 
 
@@ -226,14 +230,15 @@ def apply(steps: Sequence[Step], value: Cell | str, context: Context) -> Any:
     return result
 
 
-#: What a map may write under `transform:`. `contacts` and `verbatim` read whole fields: see read.py.
+#: What a map of HL7 v2 may write under `transform:`; fhir/transforms.py has those of a map of FHIR.
+#: `verbatim` reads a whole field with its repetitions: see rows.py.
 TRANSFORMS: dict[str, Transform] = {
     "money": Transform(lambda value, context, _: money(value, context), "money", cell=True),
     "number": Transform(lambda value, context, _: number(value, context), "number", cell=True),
     "date": Transform(lambda value, context, _: date(value, context), "date", cell=True),
     "phone": Transform(_phone, "contacts"),
     "email": Transform(_email, "contacts"),
-    "contacts": Transform(lambda value, context, _: value, "contacts", cell=True),
+    "contacts": Transform(_xtn, "contacts", cell=True),
     "verbatim": Transform(lambda value, context, _: value, "verbatim", cell=True),
     "table": Transform(_table, argument=True),
     "name": Transform(_name),

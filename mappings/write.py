@@ -1,39 +1,53 @@
-"""Write a posting as DFT^P03 with one FT1, by a map (HL7 v2.5.1 §6.4.1).
+"""Write a posting by its destination's map, and check what was written before it leaves.
 
-Values are escaped, so none can become another field or segment; chart fields go back as the chart wrote them.
+Here is DFT^P03 with one FT1 (HL7 v2.5.1 §6.4.1); `fhir/write.py` has FHIR. Values are escaped, so none can become
+another field or segment; chart fields go back as the chart wrote them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
-from chartpost.mappings import er7
+from chartpost.mappings import er7, movement
+from chartpost.mappings.fhir import versions
+from chartpost.mappings.fhir.write import write as write_fhir
+from chartpost.mappings.hl7 import conformance
 from chartpost.mappings.model import Posting, Problem
-from chartpost.mappings.postingmap import OutRow, PostingMap, release
+from chartpost.mappings.movement import Unwritable
+from chartpost.mappings.postingmap import FhirMap, Hl7Map, OutRow, PostingMap, release
 
-__all__ = ["Unwritable", "write"]
+__all__ = ["Unwritable", "check", "write"]
 
-_EXAMPLES = {
-    "refund": "refund: {type: PY, sign: negative, code: REFUND}",
-    "dispute": "dispute: {type: PY, sign: negative, code: DISPUTE}",
-    "payment": "payment: {type: PY, sign: positive}",
+_ADD = "ask the site, then add under `kinds:` of the map, for instance, "
+_FIXES = {
+    "refund": _ADD + "refund: {type: PY, sign: negative, code: REFUND}",
+    "dispute": _ADD + "dispute: {type: PY, sign: negative, code: DISPUTE}",
+    "payment": _ADD + "payment: {type: PY, sign: positive}",
 }
 
 
-class Unwritable(ValueError):
-    """The destination's map cannot say this posting. `problems` holds every cause and fix."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = list(problems)
-
-
 def write(posting: Posting, map: PostingMap) -> bytes:
-    """Return the message, UTF-8, one segment a CR. Dates are local to the posting's time zone, with their offset.
+    """Return what goes on the wire: a DFT^P03, or a FHIR resource as JSON.
 
-    Raises Unwritable when the map says nothing about this kind or medium, or a required value is missing or too long.
+    Dates are local to the posting's time zone. Raises Unwritable when the map says nothing about this kind or medium,
+    or a required value is missing or too long.
+    """
+    return write_fhir(posting, map) if isinstance(map, FhirMap) else _write_dft(posting, map)
+
+
+def check(body: bytes, map: PostingMap) -> list[str]:
+    """Return what is wrong with a body for the version of its map, as places and rules, never values; [] if nothing.
+
+    By the code of others: hl7apy for HL7 v2, fhir.resources for FHIR.
+    """
+    if isinstance(map, FhirMap):
+        return versions.check(body, map.writes, map.version)
+    return conformance.validate(body)
+
+
+def _write_dft(posting: Posting, map: Hl7Map) -> bytes:
+    """Return the message, UTF-8, one segment a CR.
+
     A segment of which every value is empty is left out: no PV1 without a visit number.
     """
     problems: list[Problem] = []
@@ -41,11 +55,10 @@ def write(posting: Posting, map: PostingMap) -> bytes:
     segments: dict[str, _Fields] = {}
     for row in map.rows:
         text = row.constant or values.get(row.value, "")
-        place = f"{row.target.name}-{row.target.rest}"
         if row.required and not text:
-            problems.append(Problem(path=place, cause=f"{row.value} is empty, and the map requires it"))
+            problems.append(Problem(path=row.place, cause=f"{row.value} is empty, and the map requires it"))
         if row.longest and len(text) > row.longest:
-            problems.append(Problem(path=place, cause=f"{row.value} is longer than {row.longest} characters"))
+            problems.append(Problem(path=row.place, cause=f"{row.value} is longer than {row.longest} characters"))
         segments.setdefault(row.target.name, _Fields()).put(row, text)
     if not 0 < len(posting.control_id) <= 20:
         problems.append(Problem(path="MSH-10", cause="control_id must have 1 to 20 characters"))
@@ -80,7 +93,7 @@ class _Fields:
         return {**made, **self._whole}
 
 
-def _header(posting: Posting, map: PostingMap, now: str) -> dict[int, str]:
+def _header(posting: Posting, map: Hl7Map, now: str) -> dict[int, str]:
     """Return MSH. MSH-15 and 16 stay empty: original mode, one answer, and that from the chart."""
     structure = "^DFT_P03" if release(map.version) >= (2, 3, 1) else ""
     application, facility = posting.sending
@@ -99,54 +112,19 @@ def _header(posting: Posting, map: PostingMap, now: str) -> dict[int, str]:
     }
 
 
-def _values(posting: Posting, map: PostingMap, problems: list[Problem]) -> dict[str, str]:
+def _values(posting: Posting, map: Hl7Map, problems: list[Problem]) -> dict[str, str]:
     """Return every value that a row may name, as text."""
-    kind = map.kinds.get(posting.kind)
-    if kind is None:
-        problems.append(
-            Problem(
-                path="FT1-6",
-                cause=f"map {map.name} does not say how a {posting.kind} is written: type, code and sign",
-                fix=f"ask the site, then add under `kinds:` of the map, for instance, {_EXAMPLES[posting.kind]}",
-            )
-        )
-    if posting.amount.minor < 0:
-        problems.append(Problem(path="FT1-11", cause="the posting's amount must be what moved, without a sign"))
-    negative = kind is not None and kind.sign == "negative"
-    amount = -posting.amount.amount if negative else posting.amount.amount
-    zone = ZoneInfo(posting.timezone)
+    paid, posted = (_timestamp(moment, posting.timezone) for moment in (posting.paid_at, posting.posted_at))
     return {
         **{f"chart.{field}": text for field, text in posting.chart.items()},
-        "posting_id": posting.posting_id,
-        "paid_at": _timestamp(posting.paid_at, zone),
-        "paid_date": _timestamp(posting.paid_at, zone)[:8],
-        "posted_at": _timestamp(posting.posted_at, zone),
-        "posted_date": _timestamp(posting.posted_at, zone)[:8],
-        "type": kind.type if kind else "",
-        "code": (kind.code if kind and kind.code else _medium(posting.medium, map, problems)),
-        "amount": f"{amount:f}",
-        "currency": posting.amount.currency,
-        "provider_reference": posting.provider_reference,
-        "account": posting.account,
+        **movement.common(posting, map, map.rows, _FIXES, problems),
+        "paid_at": paid,
+        "paid_date": paid[:8],
+        "posted_at": posted,
+        "posted_date": posted[:8],
     }
 
 
-def _medium(medium: str, map: PostingMap, problems: list[Problem]) -> str:
-    """Return the site's code for a way to pay: its own line, else the line of its family ("card" for card/visa)."""
-    code = map.media.get(medium) or map.media.get(medium.partition("/")[0])
-    if code is None:
-        problems.append(
-            Problem(
-                path="FT1-7",
-                cause=f'medium "{medium[:40]}" is not in the table media of map {map.name}',
-                fix="add it with the site's code, or add its family as a whole, such as card",
-            )
-        )
-    return code or ""
-
-
-def _timestamp(moment: dt.datetime, zone: ZoneInfo) -> str:
-    """Return a TS with offset. Raises ValueError for a naive datetime: nobody knows which instant that is."""
-    if moment.tzinfo is None:
-        raise ValueError("a posting's times must be aware")
-    return moment.astimezone(zone).strftime("%Y%m%d%H%M%S%z")
+def _timestamp(moment: dt.datetime, timezone: str) -> str:
+    """Return a TS with offset."""
+    return movement.local(moment, timezone).strftime("%Y%m%d%H%M%S%z")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import kombu
 
@@ -18,7 +21,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between heartbeats on RabbitMQ: a broker that vanished is noticed after two of them.
 HEARTBEAT = 30
 
-#: Seconds between attempts to reach the broker again.
+#: Seconds between attempts to reach the broker again, or to handle a message that has to wait.
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 
 #: Seconds after which a quiet consumer looks whether it should stop.
@@ -35,6 +38,7 @@ class Consumer:
 
     `handle` gets every message as raw bytes, one after the other; it may see one again after a lost
     connection. Returning acknowledges. Raising sends the message to the dead queue: never lost, never looped.
+    Raising one of `later` keeps it, unacknowledged and ahead of those behind it, and hands it over again.
     """
 
     def __init__(
@@ -45,22 +49,29 @@ class Consumer:
         handle: Handler,
         prefetch: int = 10,
         *,
+        later: tuple[type[Exception], ...] = (),
         before: Callable[[], None] = lambda: None,
         interval: float = POLLING_INTERVAL,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         """Read these queues. `prefetch` messages may wait here, unacknowledged, for the one in hand.
 
         `before` is called before each look at the broker, and may hold it up. `interval` is how many seconds lie
         between two looks where the transport cannot wait (memory://).
         """
+        self._later = later
         self._before = before
         self._interval = interval
+        self._heartbeat = heartbeat
         self._url = url
         self._topology = topology
         self._queues = tuple(queues)
         self._handle = handle
         self._prefetch = prefetch
         self._stopping = threading.Event()
+        self._arrived: deque[tuple[kombu.Message, Envelope]] = deque()
+        self._wait = 0.0  # seconds that the first of them has to wait, counted from its last try
+        self._not_before = 0.0
         self._dead = Publisher(url, topology)
         self._thread = threading.Thread(target=self._run, name=f"consume {' '.join(queues)}", daemon=True)
 
@@ -80,7 +91,7 @@ class Consumer:
         while not self._stopping.is_set():
             connection = None
             try:
-                connection = connect(self._url, heartbeat=HEARTBEAT, interval=self._interval)
+                connection = connect(self._url, heartbeat=self._heartbeat, interval=self._interval)
                 for _ in self._drain(connection):
                     wait = FIRST_WAIT
                 connection.release()
@@ -94,6 +105,8 @@ class Consumer:
                 wait = min(wait * 2, LONGEST_WAIT)
 
     def _drain(self, connection: kombu.Connection) -> Iterator[None]:
+        self._arrived.clear()  # of an earlier connection: the broker hands them out again
+        self._wait = self._not_before = 0.0
         self._topology.declare(connection)
         consumer = kombu.Consumer(
             connection.channel(),
@@ -110,38 +123,45 @@ class Consumer:
                     connection.heartbeat_check()
                 with contextlib.suppress(TimeoutError):
                     connection.drain_events(timeout=GLANCE)
+                self._work()
                 yield
+        for message, _ in self._arrived:
+            _settle(message.requeue)
 
     def _on_message(self, message: kombu.Message) -> None:
-        if self._stopping.is_set():
-            _settle(message.requeue)
-            return
-        envelope = _open(message)
+        self._arrived.append((message, _open(message)))
+
+    def _work(self) -> None:
+        """Handle what has arrived, in order, as far as nothing has to wait."""
+        while self._arrived and not self._stopping.is_set() and time.monotonic() >= self._not_before:
+            message, envelope = self._arrived[0]
+            if not self._handled(envelope):
+                self._wait = min(max(self._wait * 2, FIRST_WAIT), LONGEST_WAIT)
+                self._not_before = time.monotonic() + self._wait
+                return
+            self._wait = 0.0
+            self._arrived.popleft()
+            _settle(message.ack)
+
+    def _handled(self, envelope: Envelope) -> bool:
+        """Say whether the message is through: handled, or in the dead queue."""
         try:
             self._handle(envelope)
+        except self._later as error:
+            _log.warning("%s: a message of %s has to wait", type(error).__name__, envelope.routing_key)
+            return False
         except Exception as error:
             # The text of an error may hold anything: only its class travels, or is logged.
             reason = type(error).__name__
             _log.error("%s raised by the handler of %s", reason, envelope.routing_key)
-            if not self._bury(envelope, reason):
-                _settle(message.requeue)
-                return
-        _settle(message.ack)
+            return self._bury(envelope, reason)
+        return True
 
     def _bury(self, envelope: Envelope, reason: str) -> bool:
         headers = {**envelope.headers, DEAD_REASON: reason, DEAD_ORIGIN: envelope.routing_key}
-        dead = Envelope(
-            routing_key=self._topology.dead,
-            body=envelope.body,
-            content_type=envelope.content_type,
-            headers=headers,
-            message_id=envelope.message_id,
-            correlation_id=envelope.correlation_id,
-        )
         try:
-            self._dead.publish(dead)
+            self._dead.publish(replace(envelope, routing_key=self._topology.dead, headers=headers))
         except NotPublished:
-            self._stopping.wait(FIRST_WAIT)  # it comes back at once
             return False
         return True
 
@@ -166,4 +186,5 @@ def _open(message: kombu.Message) -> Envelope:
         headers={str(name): str(value) for name, value in message.headers.items()},
         message_id=str(properties.get("message_id") or ""),
         correlation_id=str(properties.get("correlation_id") or ""),
+        reply_to=str(properties.get("reply_to") or ""),
     )

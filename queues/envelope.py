@@ -16,3 +16,4 @@ class Envelope:
     headers: Mapping[str, str] = field(default_factory=dict)
     message_id: str = ""
     correlation_id: str = ""
+    reply_to: str = ""  #: the queue in which the publisher awaits an answer; "" for none

@@ -16,10 +16,15 @@ from chartpost.queues.topology import Topology
 POLLING_INTERVAL = 0.005
 
 _PERSISTENT = 2
+_DIRECT = "amq.rabbitmq.reply-to."
 
 
 class NotPublished(Exception):
     """The broker did not confirm the message: publish it again later, under the same message id."""
+
+
+class Unroutable(NotPublished):
+    """The broker is there, and has no queue for the message: trying again will not help by itself."""
 
 
 class _Lost(NotPublished):
@@ -60,15 +65,18 @@ class Publisher:
         under one message id.
         """
         if envelope.routing_key not in self._topology.names:
-            raise NotPublished(f"no queue is declared for {envelope.routing_key}")
-        with self._lock:
-            reused = self._producer is not None
-            try:
-                self._attempt(envelope)
-            except _Lost:
-                if not reused:
-                    raise
-                self._attempt(envelope)
+            raise Unroutable(f"no queue is declared for {envelope.routing_key}")
+        self._hand_over(envelope, self._topology.exchange_for(envelope.routing_key))
+
+    def reply(self, envelope: Envelope) -> None:
+        """Hand one message to the queue that its reader named in a `reply_to`. Raises NotPublished.
+
+        Unroutable, when that queue is gone; or is one of our own, in which a stranger has nothing to put. Whether an
+        asker by RabbitMQ's direct reply-to is still there, nobody can tell.
+        """
+        if envelope.routing_key in self._topology.names:
+            raise Unroutable("reply_to names a queue of ours")
+        self._hand_over(envelope, "")
 
     def close(self) -> None:
         """Close the connection. A later publish opens it again."""
@@ -85,9 +93,19 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _attempt(self, envelope: Envelope) -> None:
+    def _hand_over(self, envelope: Envelope, exchange: str) -> None:
+        with self._lock:
+            reused = self._producer is not None
+            try:
+                self._attempt(envelope, exchange)
+            except _Lost:
+                if not reused:
+                    raise
+                self._attempt(envelope, exchange)
+
+    def _attempt(self, envelope: Envelope, exchange: str) -> None:
         try:
-            self._send(envelope)
+            self._send(envelope, exchange)
         except NotPublished:
             raise
         except TimeoutError:
@@ -99,26 +117,28 @@ class Publisher:
             self._drop()
             raise _Lost(f"broker: {type(error).__name__}") from error
 
-    def _send(self, envelope: Envelope) -> None:
+    def _send(self, envelope: Envelope, exchange: str) -> None:
         producer = self._producer or self._open()
         self._returned.clear()
         producer.publish(
             envelope.body,
-            exchange=self._topology.exchange_for(envelope.routing_key),
+            exchange=exchange,
             routing_key=envelope.routing_key,
             content_type=envelope.content_type or "application/octet-stream",
             content_encoding="binary",
             headers=dict(envelope.headers),
             message_id=envelope.message_id,
             correlation_id=envelope.correlation_id,
+            reply_to=envelope.reply_to or None,
             timestamp=int(time.time()),
             delivery_mode=_PERSISTENT,
-            mandatory=True,
+            # An asker's direct reply-to is no queue to RabbitMQ, which would return what it delivers all the same.
+            mandatory=not envelope.routing_key.startswith(_DIRECT),
             confirm_timeout=self._confirm_timeout,
         )
         if self._returned:
             # RabbitMQ confirms what it could not route, too; the return comes first.
-            raise NotPublished(f"no queue is bound to {envelope.routing_key}: {self._returned[0]}")
+            raise Unroutable(f"no queue is bound to {envelope.routing_key}: {self._returned[0]}")
 
     def _open(self) -> kombu.Producer:
         connection = connect(self._url)

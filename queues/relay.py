@@ -27,6 +27,7 @@ class Announcement:
     key: str
     envelope: Envelope
     confirmed: Callable[[], None] | None = None
+    ends: bool = False  #: the broker's confirm is the end of it: nobody here consumes it and reports back
 
 
 #: Returns what is due in a group now, oldest first, this many at most; what was announced may be among it.
@@ -135,3 +136,6 @@ class Relay:
                 raise
             if item.confirmed is not None:
                 item.confirmed()
+            if item.ends:
+                with self._lock:
+                    outstanding.pop(item.key, None)

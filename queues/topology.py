@@ -1,7 +1,9 @@
 """Which exchanges and queues there are, and how they are called. Publisher and consumer both declare them.
 
     exchange PREFIX (topic) ─┬─ PREFIX.errand.KIND            wake-ups, one queue per kind of errand
-                             └─ posting.DESTINATION.FORMAT    postings, one queue per destination and format
+                             ├─ posting.DESTINATION.FORMAT    postings, one queue per destination and format
+                             ├─ posting.receipt.DESTINATION   what an engine says of the postings that it consumed
+                             └─ charge.SOURCE                 charges that others publish to us
     exchange PREFIX.dead ────── PREFIX.dead                   what nobody could handle, for a person
 
 Each queue is bound under its own name. The exchange is a topic, so that an archive may bind `posting.#`.
@@ -26,11 +28,16 @@ _DECLARING = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The names of one installation. `errands` are kinds; `postings` pairs of destination and format."""
+    """The names of one installation. `errands` are kinds; `postings` pairs of destination and format.
+
+    `receipts` are the destinations whose engine consumes its postings itself, `charges` the sources that publish.
+    """
 
     prefix: str = "chartpost"
     errands: tuple[str, ...] = ()
     postings: tuple[tuple[str, str], ...] = ()
+    receipts: tuple[str, ...] = ()
+    charges: tuple[str, ...] = ()
 
     def errand(self, kind: str) -> str:
         """Name the queue, and the routing key, of the wake-ups for one kind of errand."""
@@ -40,6 +47,16 @@ class Topology:
     def posting(destination: str, format: str) -> str:
         """Name the queue, and the routing key, of the postings for one destination in one format."""
         return f"posting.{destination}.{format}"
+
+    @staticmethod
+    def receipt(destination: str) -> str:
+        """Name the queue, and the routing key, in which a destination's engine answers."""
+        return f"posting.receipt.{destination}"
+
+    @staticmethod
+    def charge(source: str) -> str:
+        """Name the queue, and the routing key, to which a source publishes its charges."""
+        return f"charge.{source}"
 
     @property
     def exchange(self) -> str:
@@ -53,7 +70,9 @@ class Topology:
     @property
     def names(self) -> frozenset[str]:
         """Every queue that has an address, the dead queue included."""
-        return frozenset([self.dead, *map(self.errand, self.errands), *(self.posting(d, f) for d, f in self.postings)])
+        postings = [self.posting(*pair) for pair in self.postings]
+        others = [*map(self.receipt, self.receipts), *map(self.charge, self.charges)]
+        return frozenset([self.dead, *map(self.errand, self.errands), *postings, *others])
 
     def exchange_for(self, routing_key: str) -> str:
         """Name the exchange through which this routing key reaches its queue."""

@@ -21,6 +21,8 @@ from chartpost.adapter import cli, plugins, settings
 from chartpost.adapter.flow import ERRANDS, TRANSLATE
 from chartpost.adapter.senders.mllp import VERDICTS
 from chartpost.mappings import mapfile, postingmap
+from chartpost.mappings.fhir import postingmap as fhir
+from chartpost.mappings.fhir.versions import Version
 from chartpost.mappings.hl7.ack import answer, application_wanted
 from chartpost.mappings.hl7.header import peek
 from chartpost.mappings.transforms import TRANSFORMS
@@ -264,11 +266,12 @@ def test_every_transform_stands_in_the_reference_with_what_it_gives() -> None:
 
 def test_every_key_and_value_of_both_kinds_of_map_stands_in_the_reference() -> None:
     charges = first_column(section(said("reference/map.md"), "Charges"))
-    postings = first_column(section(said("reference/map.md"), "Postings"))
+    postings = first_column(said("reference/posting-map.md"))
     assert charges >= {*mapfile.MapSpec.model_fields, *mapfile.RowSpec.model_fields}
     assert postings >= {*postingmap.PostingSpec.model_fields, *postingmap.OutRowSpec.model_fields}
     assert postings >= {*postingmap.KindSpec.model_fields, *postingmap.VALUES}
-    assert all(version in said("reference/map.md") for version in postingmap.VERSIONS)
+    assert postings >= {*fhir.FhirPostingSpec.model_fields, *fhir.FhirRowSpec.model_fields, *fhir.VALUES}
+    assert all(version in said("reference/posting-map.md") for version in (*postingmap.VERSIONS, *get_args(Version)))
 
 
 # ------------------------------------------------------------------------------------------- what the flow promises
@@ -280,11 +283,6 @@ def test_the_walk_names_every_errand_and_the_file_that_does_it() -> None:
     for kind, file in files.items():
         if kind != "kind":
             assert (ROOT / file).exists()
-
-
-def test_the_queues_are_the_errands_that_are_woken_by_a_note() -> None:
-    [row] = [cells[1] for cells in rows(said("integration/queues.md")) if "chartpost.errand." in cells[1]]
-    assert set(re.findall(r"\w+", row.partition(" for ")[2])) == {TRANSLATE, *ERRANDS} - {"deliver"}
 
 
 def causes() -> set[str]:

@@ -15,6 +15,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -24,18 +26,21 @@ from chartpost.adapter.errors import ChartpostError
 from chartpost.adapter.flow import ERRANDS, link, record, translate, worker
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.receive import Receiver, SourceRules
+from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, FhirRules
 from chartpost.adapter.keys import Keys
 from chartpost.adapter.ledger import states, tables
-from chartpost.adapter.ledger.intake import Fate, Intake
+from chartpost.adapter.ledger.intake import Fate, Intake, Row
+from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import EventType, PaymentEvent
-from chartpost.adapter.settings import Settings
+from chartpost.adapter.settings import FhirSource, MllpSource, Settings
 from chartpost.adapter.wiring import make_flow
 from chartpost.queues.relay import Announcement
 
 T = TypeVar("T")
 MAY = dt.datetime(2026, 5, 4, 15, 0, tzinfo=dt.UTC)
 LINK_KEY = b"link-key-of-tests-32-bytes-long!"
+TOKEN = "a-bearer-token-of-the-tests"
 _numbers = itertools.count(1)
 
 
@@ -112,6 +117,9 @@ def configuration(outside: Mapping[str, str] | None = None, currency: str = "USD
     sources: dict[str, Any] = {share: source | {"share": share} for share in shares}
     sources["self_pay"]["self_pay_classes"] = ["SP"]
     sources["no_consent"] = source | {"share": "all", "consent": "none"}
+    for share in ("all", "copay"):
+        rest = {"type": "fhir", "token": TOKEN, "share": share, "map": "fhir-invoice"}
+        sources[f"fhir_{share}"] = {key: value for key, value in source.items() if key != "listen"} | rest
     data: dict[str, Any] = {"facilities": {"lakeside": clinic}, "sources": sources}
     if outside:
         data["destinations"] = {
@@ -147,12 +155,16 @@ class Workbench:
     def __init__(self, store: Store, clock: Clock, settings: Settings, public_url: str = "http://127.0.0.1:1") -> None:
         self.store, self.clock = store, clock
         self.intake = Intake(store)
+        self.status = 0  #: HTTP status that the last FHIR body is answered
         self.use(settings, public_url)
 
     def use(self, settings: Settings, public_url: str = "") -> None:
         """Take another configuration, as after a restart."""
         public_url = public_url or self.flow.public_url
         self.flow = make_flow(settings, Keys(LINK_KEY, b"", None), self.store, public_url)
+        if not settings.notifiers:  # nothing outside: who would be written to is planned, and nobody sends
+            nobody = {"sms": SimpleNamespace(channel="sms")}
+            self.flow = replace(self.flow, world=replace(self.flow.world, notifiers=nobody))
         self.queues = worker.topology(self.flow)
         self.hands = worker.Worker(self.flow, _Relay(), Gate(), threading.Event())  # type: ignore[arg-type]
 
@@ -161,13 +173,29 @@ class Workbench:
     def receive(self, *bodies: bytes, source: str = "all") -> list[Fate]:
         """Take frames as the listener does: judge each, store all in one commit."""
         settings = self.flow.source(source)
+        now = tables.micros(self.clock())
+        if isinstance(settings, FhirSource):
+            rules = FhirRules(
+                source, settings.facility, self.flow.maps[source], settings.version, settings.max_bytes,
+                settings.max_depth,
+            )  # fmt: skip
+            receiver = FhirReceiver(rules, KnownInvoices(self.store, source))
+            return [fate for body in bodies for fate in self.intake.commit(self._judged(receiver, body, now))]
+        assert isinstance(settings, MllpSource)
         rules = SourceRules(
             source, settings.facility, self.flow.maps[source], settings.processing_id, settings.encoding,
             settings.dedupe_days, settings.max_bytes, settings.max_segments,
         )  # fmt: skip
-        now = tables.micros(self.clock())
         rows = [receipt.row for body in bodies for receipt in Receiver(rules).receive(body, now)]
         return self.intake.commit(rows)
+
+    def _judged(self, receiver: FhirReceiver, body: bytes, now: int) -> list[Row]:
+        """One Invoice or Bundle, put to its address as its id says."""
+        id = json.loads(body).get("id", "")
+        asked = Asked("update", id) if id and b'"Invoice"' in body and b'"Bundle"' not in body else Asked()
+        judged = receiver.judge(body, now, asked)
+        self.status = judged.status
+        return [receipt.row for receipt in judged.receipts]
 
     def translate(self) -> None:
         """Translate until nothing waits."""
@@ -393,5 +421,6 @@ class Other:
 
     def calm(self) -> None:
         """Go back to the usual behaviour: the sandbox is shared."""
+        self.call("/_control/fhir/conditional?on=1")
         self.call("/_control/stripe/resume")
         self.call("/_control/twilio/callbacks?mode=normal")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,19 @@ class Running:
     doors: dict[str, str] = field(default_factory=dict)  #: web, internal, mllp, sandbox
 
 
-def start(data: Path) -> Running:
+#: The embedded configuration's addresses, as variables; port 0 is any free one.
+DOORS = dict.fromkeys(("WEB", "INTERNAL", "SOURCES__HIS__LISTEN", "SANDBOX__HTTP", "SANDBOX__MLLP"), "127.0.0.1:0")
+
+
+def environment(doors: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child on these addresses, without settings of the caller's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHARTPOST_")}
+    return kept | {f"CHARTPOST_{door}": address for door, address in doors.items()}
+
+
+def start(data: Path, doors: Mapping[str, str] = DOORS) -> Running:
     """Start `serve` and wait until every door is open. Raises Failed with the end of its log."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHARTPOST_")}
-    for door in ("WEB", "INTERNAL", "SOURCES__HIS__LISTEN", "SANDBOX__HTTP", "SANDBOX__MLLP"):
-        environ[f"CHARTPOST_{door}"] = "127.0.0.1:0"
+    environ = environment(doors)
     command = [sys.executable, "-m", "chartpost.adapter.cli", "serve", "--data", str(data)]
     with (data / "serve.log").open("w") as log:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603

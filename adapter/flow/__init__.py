@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chartpost.adapter.flow import acknowledge, deliver, expire, notify, post, record
-from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow import acknowledge, deliver, expire, fetch, notify, post, receipt, record, settle
+from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.ledger.errands import Errand
+
+__all__ = ["ERRANDS", "TRANSLATE", "Step"]
 
 Step = Callable[[Flow, Errand, bytes], None]
 
@@ -37,6 +39,8 @@ ERRANDS: Mapping[str, Step] = {
     "poll": _by_row(record.poll),  #: subject: provider; comes back for ever
     "ack": _by_row(acknowledge.run),  #: subject: message
     "post": _by_row(post.run),  #: subject: posting
+    "fetch": _by_row(fetch.run),  #: subject: message; an Invoice that refers to what it did not bring
+    "settle": _by_row(settle.run),  #: subject: posting
+    "receipt_due": _by_row(receipt.overdue),  #: subject: posting; of a destination that consumes its queue itself
     "deliver": deliver.run,  #: subject: posting; woken by the posting itself, on posting.<destination>.<format>
 }
-TRANSLATE = "translate"

@@ -18,6 +18,7 @@ from chartpost.adapter.ledger import errands, holds
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import attempt as attempts
 from chartpost.adapter.ledger.tables import message
 from chartpost.adapter.settings import Hl7Rules
 from chartpost.mappings.hl7.ack import application_ack, application_wanted
@@ -37,7 +38,8 @@ def ask_for(flow: Flow, tx: Tx, rows: Iterable[Any]) -> None:
             wanted = application_wanted(peek(row.raw))
         except NoHeader:
             continue
-        if wanted:
+        # A message that a person released is translated again, and was acknowledged when it was held.
+        if wanted and not tx.one(select(attempts.c.id).where(attempts.c.subject == f"ack:{row.id}").limit(1)):
             errands.add(tx, "ack", str(row.id), f"ack:{row.source}")
 
 

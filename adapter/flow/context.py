@@ -11,6 +11,9 @@ from chartpost.adapter.settings import Facility, Settings, Source
 from chartpost.mappings.mapfile import Map
 from chartpost.mappings.postingmap import PostingMap
 
+#: What a stored message waits for. Its row is the errand: there is none in the table.
+TRANSLATE = "translate"
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select, update
 
 from chartpost.adapter.errors import Permanent
+from chartpost.adapter.flow import settle
 from chartpost.adapter.flow.attempt import Tried, attempt, close, silences
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Tx
-from chartpost.adapter.ledger.tables import posting
+from chartpost.adapter.ledger.tables import account, payment, posting
 from chartpost.adapter.ports import Answer, Verdict
 
 #: After so many refused connections in a row a person is told; we keep trying all the same.
@@ -30,7 +32,7 @@ _STATE_OF = {
 def published(flow: Flow, posting_id: str) -> None:
     """Note that the broker confirmed the posting."""
     with flow.store.write() as tx:
-        _move(tx, posting_id, states.Posting.PUBLISHED, {})
+        move(tx, posting_id, states.Posting.PUBLISHED, {})
 
 
 def run(flow: Flow, errand: Errand, body: bytes) -> None:
@@ -40,9 +42,9 @@ def run(flow: Flow, errand: Errand, body: bytes) -> None:
         if row is None or row.state not in (states.Posting.DUE, states.Posting.PUBLISHED):
             return errands.done(tx, errand)
         # It came out of the queue, so it was published, even if the confirm was not yet on record.
-        _move(tx, errand.subject, states.Posting.PUBLISHED, {})
+        move(tx, errand.subject, states.Posting.PUBLISHED, {})
     configured = flow.settings.destinations.get(row.destination)
-    harmless = configured is not None and configured.options.get("resend") == "same_control_id"
+    harmless = configured is not None and configured.options.get("resend", "never") != "never"
 
     def send() -> Answer:
         if configured is None:
@@ -60,6 +62,8 @@ def run(flow: Flow, errand: Errand, body: bytes) -> None:
         if tried.outcome == "unknown" and harmless and silences(tx, tried.subject) <= RESENDS:
             return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
         _conclude(tx, errand.subject, tried)
+        if tried.value is not None and tried.value.verdict is Verdict.ACCEPTED:
+            settle.ask_for(flow, tx, errand.subject, row.destination)
         errands.done(tx, errand)
     return None
 
@@ -67,32 +71,47 @@ def run(flow: Flow, errand: Errand, body: bytes) -> None:
 def _conclude(tx: Tx, posting_id: str, tried: Tried[Answer]) -> None:
     match tried.outcome, tried.value:
         case "done", Answer() as answer:
-            values = {"answer_code": answer.code, "answer_text": answer.text, "answer": answer.raw}
-            _move(tx, posting_id, _STATE_OF[answer.verdict], values)
-            if answer.verdict is Verdict.REFUSED:
-                holds.add(
-                    tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}",
-                    "correct the cause at the destination (an open batch, a mapped code), then post it again",
-                )  # fmt: skip
+            heard(tx, posting_id, answer)
         case "refused", _:
-            _move(tx, posting_id, states.Posting.REFUSED, {"answer_code": tried.code, "answer_text": tried.detail})
+            move(tx, posting_id, states.Posting.REFUSED, {"answer_code": tried.code, "answer_text": tried.detail})
             holds.add(
                 tx, f"posting:{posting_id}", "refused", f"the posting could not be sent: {tried.detail}",
                 "correct the destination's configuration, then post it again",
             )  # fmt: skip
         case _:
-            _move(tx, posting_id, states.Posting.UNKNOWN, {"answer_text": tried.detail})
+            move(tx, posting_id, states.Posting.UNKNOWN, {"answer_text": tried.detail})
             holds.add(
                 tx, f"posting:{posting_id}", "unknown", f"nobody knows whether the chart has it: {tried.detail}",
                 "look at the account in the chart; it is not sent again by itself",
             )  # fmt: skip
 
 
-def _move(tx: Tx, posting_id: str, after: states.Posting, values: dict[str, Any]) -> None:
-    before = states.Posting(tx.scalar(select(posting.c.state).where(posting.c.public_id == posting_id)))
-    if states.allowed(before, after):
-        changes = values | {"state": after, "changed_at": tx.now}
-        tx.run(update(posting).where(posting.c.public_id == posting_id).values(changes))
+def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
+    """Record what the destination said; False when that changes nothing: said before, or too late."""
+    values = {"answer_code": answer.code, "answer_text": answer.text, "answer": answer.raw}
+    moved = move(tx, posting_id, _STATE_OF[answer.verdict], values)
+    if moved and answer.verdict is Verdict.REFUSED:
+        holds.add(
+            tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}".rstrip(),
+            "correct the cause at the destination (an open batch, a mapped code), then post it again",
+        )  # fmt: skip
+    return moved
+
+
+def move(tx: Tx, posting_id: str, after: states.Posting, values: Mapping[str, Any]) -> bool:
+    """Take a posting to a state if that may follow its own; say whether it did."""
+    row = tx.one(
+        select(posting.c.state, posting.c.destination, account.c.key)
+        .join(payment, payment.c.id == posting.c.payment_id)
+        .join(account, account.c.id == payment.c.account_id)
+        .where(posting.c.public_id == posting_id)
+    )
+    if row is None or not states.allowed(states.Posting(row.state), after):
+        return False
+    changes = {**values, "state": after, "changed_at": tx.now}
+    tx.run(update(posting).where(posting.c.public_id == posting_id).values(changes))
+    tx.moved("posting", after, row.destination, row.key, posting=posting_id)
+    return True
 
 
 def _tell(tx: Tx, destination: str) -> None:

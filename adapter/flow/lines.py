@@ -44,7 +44,7 @@ def judge(
 ) -> tuple[list[Counted], list[dict[str, Any]]] | Verdict:
     """Judge every line against the book; the first problem holds the whole message."""
     if source.share == "balance":
-        return _restate(tx, row, reading, book)
+        return restate(tx, row, reading, book)
     before = list(book.lines)
     marks = [line.reversed for line in before]
     counted: list[Counted] = []
@@ -123,7 +123,7 @@ def _describe(charge: Charge) -> tuple[dict[str, Any], Line]:
     return more, Line(charge.amount.minor, str(charge.kind), reference, likeness, item)
 
 
-def _restate(tx: Tx, row: Any, reading: Reading, book: Book) -> tuple[list[Counted], list[dict[str, Any]]] | Verdict:
+def restate(tx: Tx, row: Any, reading: Reading, book: Book) -> tuple[list[Counted], list[dict[str, Any]]] | Verdict:
     """share: balance — the message states what the patient owes; the entry is the difference."""
     if reading.balance is None:
         return Verdict(states.Message.IGNORED, "it states no balance (share: balance)", [])

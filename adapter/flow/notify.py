@@ -1,16 +1,22 @@
-"""notify: one neutral SMS with the link, once per request, and only with consent on file."""
+"""notify: one neutral message with the link, once per request, by the first channel of the facility that is possible.
+
+What is refused, or reported as not delivered, gives way to the next channel, in the same transaction. What may have
+gone out never does: nobody is told twice by machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
-from chartpost.adapter.flow import link
+from chartpost.adapter.errors import Permanent
+from chartpost.adapter.flow import link, reach, wording
 from chartpost.adapter.flow.attempt import Tried, attempt, close, interrupted
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.reach import EMAIL, SMS, Way, Why
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.errands import Errand
@@ -18,24 +24,9 @@ from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, notice, request
 from chartpost.adapter.ports import OutgoingText, Sent
-from chartpost.adapter.settings import Facility
 
-SMS = "sms"
-
-
-def words(facility: Facility, url: str) -> str:
-    """Return the text of an SMS: who asks, the link, how to stop. No name, date, service or amount."""
-    return f"{facility.message_name}: you have a balance to pay. See it and pay securely: {url} Reply STOP to opt out."
-
-
-def recipient(patient: dict[str, Any], guarantor: dict[str, Any] | None) -> str | None:
-    """Return the number to write to (E.164): the guarantor before the patient, a mobile before any other phone."""
-    for party in (guarantor, patient):
-        phones = [contact for contact in (party or {}).get("contacts", ()) if contact["kind"] == "phone"]
-        phones.sort(key=lambda contact: contact["mobile"] is not True)
-        if phones:
-            return str(phones[0]["value"])
-    return None
+#: After so many failures in a row to reach a service a person is told; we keep trying all the same.
+TELL_AFTER = 5
 
 
 def plan(flow: Flow, tx: Tx, opened: Sequence[Book]) -> None:
@@ -46,18 +37,11 @@ def plan(flow: Flow, tx: Tx, opened: Sequence[Book]) -> None:
     for book in opened:
         if book.ask is None:
             continue
-        facility = flow.facility(book.facility)
-        number = recipient(book.patient, book.guarantor)
-        why_not = _why_not(flow, book.source, facility, number)
-        notices.append({
-            "public_id": public_id("N"), "request_id": book.ask.id, "channel": SMS,
-            "notifier": facility.notifiers[0] if facility.notifiers else "",
-            "recipient": number.encode() if number else None,
-            "state": states.Notice.BLOCKED if why_not else states.Notice.DUE,
-            "created_at": tx.now, "changed_at": tx.now,
-        })  # fmt: skip
-        if why_not:
-            problems.append((f"request:{book.ask.public_id}", *why_not))
+        assert book.ask.id is not None  # it was written a moment ago
+        way = _way(flow, book.source, book.facility, book.patient, book.guarantor)
+        notices.append(_row(tx, book.ask.id, way))
+        if way.why_not:
+            problems.append((f"request:{book.ask.public_id}", *way.why_not))
         else:
             wanted.append(("notify", notices[-1]["public_id"], f"notify:{book.key}", None))
     if notices:
@@ -66,12 +50,37 @@ def plan(flow: Flow, tx: Tx, opened: Sequence[Book]) -> None:
     errands.add_all(tx, wanted)
 
 
+def fall_back(flow: Flow, tx: Tx, notice_id: str, why: Why) -> None:
+    """Try the next channel, since this notice failed for good; open a hold that says why when there is none.
+
+    Nothing happens once the request is closed, nor when a newer notice has taken over.
+    """
+    owner = (account.c.key, account.c.source, account.c.facility, account.c.patient, account.c.guarantor)
+    row = tx.one(
+        select(notice, request.c.public_id.label("request"), request.c.state.label("request_state"), *owner)
+        .join(request, request.c.id == notice.c.request_id)
+        .join(account, account.c.id == request.c.account_id)
+        .where(notice.c.public_id == notice_id)
+        .with_for_update(of=account)  # whoever plans a notice holds the account: two never plan at once
+    )
+    assert row is not None
+    newest = tx.scalar(select(func.max(notice.c.id)).where(notice.c.request_id == row.request_id))
+    if row.request_state != states.Request.OPEN or newest != row.id:
+        return
+    way = _way(flow, row.source, row.facility, row.patient, row.guarantor, after=row)
+    if way.why_not:
+        return holds.add(tx, f"request:{row.request}", *why)
+    added = _row(tx, row.request_id, way)
+    tx.run(insert(notice), [added])
+    errands.add(tx, "notify", added["public_id"], f"notify:{row.key}")
+
+
 def run(flow: Flow, errand: Errand) -> None:
     """Send the notice whose public id is the errand's subject, if it is still wanted and allowed."""
     with flow.store.read() as connection:
         row = connection.execute(
             select(
-                notice.c.public_id, notice.c.notifier, notice.c.recipient, notice.c.state,
+                notice.c.public_id, notice.c.notifier, notice.c.channel, notice.c.recipient, notice.c.state,
                 request.c.public_id.label("request_id"), request.c.generation, request.c.state.label("request_state"),
                 account.c.source, account.c.facility,
             )
@@ -84,26 +93,72 @@ def run(flow: Flow, errand: Errand) -> None:
     if row is None or row.state != states.Notice.DUE:
         with flow.store.write() as tx:
             return errands.done(tx, errand)
-    facility = flow.facility(row.facility)
-    number = row.recipient.decode() if row.recipient else None
-    why_not = _why_not(flow, row.source, facility, number)
-    if number is None or (not begun and (row.request_state != states.Request.OPEN or why_not)):
+    why_not = _why_not(flow, row)
+    if not begun and (row.request_state != states.Request.OPEN or why_not):
         with flow.store.write() as tx:
-            _block(tx, row, why_not)
+            if _move(tx, row.public_id, states.Notice.BLOCKED) and why_not:
+                fall_back(flow, tx, row.public_id, why_not)
             return errands.done(tx, errand)
 
+    def send() -> Sent:
+        notifier = flow.world.notifiers.get(row.notifier)
+        if notifier is None:
+            raise Permanent("its notifier is no longer in the configuration")
+        return notifier.send(_text(flow, row))
+
+    tried = attempt(
+        flow.store, f"notice:{row.public_id}", send, repeatable=False, still=lambda tx: _still_due(tx, row.public_id)
+    )
+    with flow.store.write() as tx:
+        # The notice is locked before the attempt, as by the report that may come in right now.
+        _conclude(flow, tx, errand, row, tried)
+        close(tx, tried)
+    return None
+
+
+def _way(
+    flow: Flow, source: str, facility: str, patient: Mapping[str, Any], guarantor: Mapping[str, Any] | None,
+    after: Any = None,
+) -> Way:  # fmt: skip
+    """Find a way to the payer; `after` a notice that failed only by what comes later in the facility's order."""
+    configured = flow.facility(facility)
+    names = configured.notifiers
+    if after is not None and after.notifier in names:
+        names = names[names.index(after.notifier) + 1 :]
+    known = [(name, flow.world.notifiers[name].channel) for name in names if name in flow.world.notifiers]
+    usable = [
+        (name, channel) for name, channel in known
+        if (channel != EMAIL or configured.mail is not None) and (after is None or channel != after.channel)
+    ]  # fmt: skip
+    return reach.find(usable, _consent(flow, source), patient, guarantor)
+
+
+def _consent(flow: Flow, source: str) -> bool:
+    configured = flow.settings.sources.get(source)
+    return configured is not None and configured.consent == "on_file"
+
+
+def _why_not(flow: Flow, row: Any) -> Why | None:
+    """Look again at what a change of the configuration may have taken away."""
+    if row.channel == SMS and not _consent(flow, row.source):
+        return reach.NO_CONSENT
+    if row.channel == EMAIL and flow.facility(row.facility).mail is None:
+        return reach.NO_NOTIFIER
+    return None
+
+
+def _text(flow: Flow, row: Any) -> OutgoingText:
+    facility = flow.facility(row.facility)
     url = f"{flow.public_url}/p/{link.token(flow.link_key, row.request_id, row.generation)}"
     status_url = f"{flow.public_url}/hooks/{row.notifier}/status?notice={row.public_id}"
-    text = OutgoingText(to=number, body=words(facility, url), status_url=status_url)
-    notifier = flow.world.notifiers[row.notifier]
-    tried = attempt(
-        flow.store, f"notice:{row.public_id}", lambda: notifier.send(text), repeatable=False,
-        still=lambda tx: _still_due(tx, row.public_id),
+    to = row.recipient.decode()
+    if row.channel != EMAIL or facility.mail is None:
+        return OutgoingText(to, wording.sms(facility, url), status_url, reference=row.public_id)
+    letter, mail = wording.letter(facility, url), facility.mail
+    return OutgoingText(
+        to, letter.text, status_url, subject=letter.subject, html=letter.html, sender_name=mail.sender,
+        sender_address=mail.address, reply_to=mail.reply_to, reference=row.public_id,
     )  # fmt: skip
-    with flow.store.write() as tx:
-        close(tx, tried)
-        _conclude(tx, errand, row.public_id, row.request_id, tried)
-    return None
 
 
 def _still_due(tx: Tx, notice_id: str) -> bool:
@@ -112,58 +167,42 @@ def _still_due(tx: Tx, notice_id: str) -> bool:
     return bool(tx.scalar(statement) == states.Notice.DUE)
 
 
-def _block(tx: Tx, row: Any, why_not: tuple[str, str, str] | None) -> None:
-    """Send nothing: the request was closed meanwhile, or the configuration no longer allows it."""
-    values = {"state": states.Notice.BLOCKED, "changed_at": tx.now}
-    tx.run(update(notice).where(notice.c.public_id == row.public_id).values(values))
-    if why_not:
-        holds.add(tx, f"request:{row.request_id}", *why_not)
-
-
-def _why_not(flow: Flow, source: str, facility: Facility, number: str | None) -> tuple[str, str, str] | None:
-    """Return cause, text and fix when nobody may or can be texted."""
-    configured = flow.settings.sources.get(source)
-    if configured is None or configured.consent != "on_file":
-        return (
-            "no_consent", "nobody is texted: the source does not state that consent is on file",
-            "give the link to the payer by other means, or state consent: on_file for the source",
-        )  # fmt: skip
-    if not facility.notifiers:
-        return "no_notifier", "the facility has no notifier", "name one under the facility's notifiers"
-    if number is None:
-        return (
-            "no_phone", "neither the guarantor nor the patient has a phone number in the chart",
-            "add a number to the chart, or give the link to the payer by other means",
-        )  # fmt: skip
-    return None
-
-
-def _conclude(tx: Tx, errand: Errand, notice_id: str, request_id: str, tried: Tried[Sent]) -> None:
-    if tried.outcome == "transient":
-        return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
-    changes: dict[str, Any] = {"changed_at": tx.now}
-    before = states.Notice(tx.scalar(select(notice.c.state).where(notice.c.public_id == notice_id)))
+def _conclude(flow: Flow, tx: Tx, errand: Errand, row: Any, tried: Tried[Sent]) -> None:
+    """Record the outcome; a status report may have been faster, and then it knows better."""
+    obstacle = f"notifier:{row.notifier}"
     match tried.outcome:
+        case "transient":
+            if errand.attempts >= TELL_AFTER:
+                holds.add(tx, obstacle, *reach.unreachable(row.channel, tried.detail))
+            return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
         case "done":
-            after = states.Notice.SENT
-            changes["provider_ref"] = tried.value.provider_ref if tried.value else ""
+            holds.close(tx, obstacle, "not_reachable")
+            _move(tx, row.public_id, states.Notice.SENT, provider_ref=tried.value.provider_ref if tried.value else "")
         case "refused":
-            after = states.Notice.BLOCKED
-            changes["code"] = tried.code
-            holds.add(
-                tx, f"request:{request_id}", "notice_refused", f"the SMS service refused the message: {tried.detail}",
-                "correct the number in the chart, or give the link to the payer by other means",
-            )  # fmt: skip
+            if _move(tx, row.public_id, states.Notice.BLOCKED, code=tried.code):
+                fall_back(flow, tx, row.public_id, reach.refused(row.channel, tried.detail))
         case _:
-            after = states.Notice.UNKNOWN
-            if states.allowed(before, after):  # else a status report was faster, and it knows
-                holds.add(
-                    tx, f"request:{request_id}", "notice_unknown",
-                    f"nobody knows whether the SMS went out: {tried.detail}",
-                    "look the message up at the SMS service; it is not sent again by itself",
-                )  # fmt: skip
-    if states.allowed(before, after):
-        changes["state"] = after
-    tx.run(update(notice).where(notice.c.public_id == notice_id).values(changes))
+            if _move(tx, row.public_id, states.Notice.UNKNOWN):
+                why = reach.unknown(row.channel, row.public_id, tried.detail)
+                holds.add(tx, f"request:{row.request_id}", *why)
     errands.done(tx, errand)
     return None
+
+
+def _move(tx: Tx, notice_id: str, after: states.Notice, **values: str) -> bool:
+    """Write down what is known of a notice; False when its state has gone on meanwhile and stays."""
+    where = notice.c.public_id == notice_id
+    before = states.Notice(tx.scalar(select(notice.c.state).where(where).with_for_update()))
+    moves = states.allowed(before, after)
+    changes = {**values, "changed_at": tx.now} | ({"state": after} if moves else {})
+    tx.run(update(notice).where(where).values(changes))
+    return moves
+
+
+def _row(tx: Tx, request_id: int, way: Way) -> dict[str, Any]:
+    return {
+        "public_id": public_id("N"), "request_id": request_id, "channel": way.channel, "notifier": way.notifier,
+        "recipient": way.to.encode() if way.to else None,
+        "state": states.Notice.BLOCKED if way.why_not else states.Notice.DUE,
+        "created_at": tx.now, "changed_at": tx.now,
+    }  # fmt: skip

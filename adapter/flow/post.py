@@ -12,10 +12,10 @@ from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, payment, posting
 from chartpost.mappings import model
-from chartpost.mappings.hl7.conformance import validate
-from chartpost.mappings.write import Unwritable, write
+from chartpost.mappings.write import Unwritable, check, write
 
-CONTENT_TYPE = "application/hl7-v2"
+#: A destination that reads its postings from our FHIR face.
+PULL = "pull"
 #: Said where the map knows no better.
 _FIX = "correct the destination's map, or have the source send what is missing; then post it again"
 
@@ -38,12 +38,14 @@ def run(flow: Flow, errand: Errand) -> None:
         if problem:
             refuse(tx, errand.subject, problem, fix)
         elif body is not None and row is not None:
-            tx.run(
-                update(posting)
-                .where(posting.c.public_id == errand.subject)
-                .values(body=body, content_type=CONTENT_TYPE, changed_at=tx.now)
-            )
-            errands.add(tx, "deliver", errand.subject, f"deliver:{row.destination}")
+            content_type = flow.outbound[row.destination].content_type
+            pulled = flow.settings.destinations[row.destination].type == PULL
+            values = {"body": body, "content_type": content_type, "changed_at": tx.now}
+            if pulled:  # it is there to be read: nothing carries it
+                values["state"] = states.Posting.PUBLISHED
+            else:
+                errands.add(tx, "deliver", errand.subject, f"deliver:{row.destination}")
+            tx.run(update(posting).where(posting.c.public_id == errand.subject).values(values))
         errands.done(tx, errand)
 
 
@@ -56,19 +58,20 @@ def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:
         kind=row.kind, posting_id=row.public_id, control_id=row.control_id,
         amount=model.Money(minor=row.amount, currency=row.currency),
         paid_at=row.paid_at, posted_at=row.created_at, timezone=flow.facility(row.facility).timezone,
+        facility=flow.facility(row.facility).name,
         medium=row.medium, provider_reference=row.provider_ref, account=row.number.decode(), chart=row.chart,
         sending=(options.get("sending_application") or "CHARTPOST", options.get("sending_facility") or ""),
         receiving=(options.get("receiving_application") or "", options.get("receiving_facility") or ""),
     )  # fmt: skip
+    map = flow.outbound[row.destination]
     try:
-        body = write(value, flow.outbound[row.destination])
+        body = write(value, map)
     except Unwritable as error:
         causes = "; ".join(f"{problem.path}: {problem.cause}" for problem in error.problems)
         fixes = dict.fromkeys(problem.fix for problem in error.problems if problem.fix)
         return None, f"cannot be written: {causes}", "; ".join(fixes) or _FIX
-    problems = validate(body)
-    if problems:
-        return None, "does not conform to HL7: " + "; ".join(problems), "correct the destination's map"
+    if problems := check(body, map):
+        return None, "does not conform to the standard: " + "; ".join(problems), "correct the destination's map"
     return body, "", ""
 
 

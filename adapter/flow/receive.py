@@ -18,7 +18,7 @@ from chartpost.mappings import er7
 from chartpost.mappings.hl7.ack import Problem, answer
 from chartpost.mappings.hl7.header import Header, NoHeader, peek, span_of_time, text
 from chartpost.mappings.mapfile import Map
-from chartpost.mappings.paths import Path
+from chartpost.mappings.paths import AnyPath, Path
 from chartpost.mappings.read import account_of
 
 #: MSH-12 that we read. Empty is common, and tells nothing against the message.
@@ -185,19 +185,20 @@ def _last_name(body: bytes) -> bytes:
     return tail[at : at + 3]
 
 
-def _plain(paths: tuple[Path, ...]) -> tuple[tuple[bytes, int], ...] | None:
+def _plain(paths: tuple[AnyPath, ...]) -> tuple[tuple[bytes, int], ...] | None:
     """Return the account paths as (b"PID|", 18), or None when one of them needs more than first components."""
-    if any(
+    fields = [path for path in paths if isinstance(path, Path)]
+    if len(fields) < len(paths) or any(
         path.occurrence > 1
         or path.repetition > 1
         or path.key is not None
         or path.component > 1
         or path.subcomponent > 1
         or path.name in er7.HEADERS
-        for path in paths
+        for path in fields
     ):
         return None
-    return tuple((path.name.encode() + b"|", path.field) for path in paths)
+    return tuple((path.name.encode() + b"|", path.field) for path in fields)
 
 
 def _peek(body: bytes, plain: tuple[tuple[bytes, int], ...]) -> str | None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import insert, select, update
 
 from chartpost.adapter.errors import Permanent, Transient
-from chartpost.adapter.flow import ask, card, notify
+from chartpost.adapter.flow import ask, card, notify, reach
 from chartpost.adapter.flow.attempt import learned
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
@@ -105,6 +105,8 @@ def _paid(flow: Flow, tx: Tx, provider: str, told: PaymentEvent, session: Any) -
             "compare with the provider's own record; the ledger holds what the provider reports",
         )  # fmt: skip
     book.add(f"payment:{payment_id}", "card", -told.amount, tx.now, payment_id=payment_id)
+    ids = {"payment": values["public_id"], "minor": told.amount, "currency": told.currency}
+    tx.moved("payment", "recorded", provider, book.key, **ids)
     days = flow.facility(session.facility).request_days
     ask.follow(book, flow.link_key, tx.now, days, paying=True)
     notify.plan(flow, tx, books.flush(tx, [book]))
@@ -137,11 +139,11 @@ def notice_report(flow: Flow, notifier: str, url: str, body: bytes, headers: Map
         found = tx.one(
             select(notice).where(notice.c.public_id == wanted, notice.c.notifier == notifier).with_for_update()
         )
-        why = "not ours: it names no notice of this system" if found is None else _report(tx, found, told)
+        why = "not ours: it names no notice of this system" if found is None else _report(flow, tx, found, told)
         _settle(tx, notifier, told.event_id, why)
 
 
-def _report(tx: Tx, found: Any, told: Any) -> str:
+def _report(flow: Flow, tx: Tx, found: Any, told: Any) -> str:
     if told.report is NoticeReport.UNKNOWN:
         return "says nothing about the end"
     learned(tx, f"notice:{found.public_id}")
@@ -150,14 +152,14 @@ def _report(tx: Tx, found: Any, told: Any) -> str:
         return f"came late: the notice is {before} already"
     values = {"state": after, "changed_at": tx.now, "provider_ref": told.provider_ref, "code": told.code}
     tx.run(update(notice).where(notice.c.id == found.id).values(values))
-    request_id = tx.scalar(select(request.c.public_id).where(request.c.id == found.request_id))
-    holds.close(tx, f"request:{request_id}", "notice_unknown")
+    unknown = select(notice.c.id).where(
+        notice.c.request_id == found.request_id, notice.c.state == states.Notice.UNKNOWN
+    )
+    if tx.one(unknown) is None:  # else the question is about another message to the same payer
+        request_id = tx.scalar(select(request.c.public_id).where(request.c.id == found.request_id))
+        holds.close(tx, f"request:{request_id}", "notice_unknown")
     if after is states.Notice.UNDELIVERED:
-        holds.add(
-            tx, f"request:{request_id}", "notice_undelivered",
-            f"the SMS was not delivered (code {told.code or 'not given'})",
-            "correct the number in the chart, or give the link to the payer by other means",
-        )  # fmt: skip
+        notify.fall_back(flow, tx, found.public_id, reach.undelivered(found.channel, told.code))
     return ""
 
 

@@ -43,9 +43,9 @@ def share(rule: Rule, charge: Charge, reading: Reading, self_pay_classes: Sequen
             return Share(None, "the visit's financial class is not self-pay (share: self_pay)")
         case "net_of_insurance":
             if charge.insurance is None or charge.insurance.minor <= 0:
-                return Share(None, "no insurance amount in FT1-15 (share: net_of_insurance)")
+                return Share(None, "it states no insurance amount (share: net_of_insurance)")
             sign = 1 if amount >= 0 else -1
-            return Share(sign * max(0, abs(amount) - charge.insurance.minor), "amount less insurance, FT1-15")
+            return Share(sign * max(0, abs(amount) - charge.insurance.minor), "amount less insurance")
         case "balance":
             return Share(None, "this source restates the balance (share: balance)")
 

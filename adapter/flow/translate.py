@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import acknowledge, ask, notify
+from chartpost.adapter.flow import acknowledge, ask, invoice, notify, reading
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.lines import SHOWN, Verdict, hold, judge
-from chartpost.adapter.ledger import books, holds, sealed, states
+from chartpost.adapter.ledger import books, errands, holds, sealed, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import message
 from chartpost.adapter.log import get
 from chartpost.mappings import er7
+from chartpost.mappings.fhir.jsontext import FhirError
 from chartpost.mappings.model import Money, Reading
-from chartpost.mappings.read import Unreadable, read
+from chartpost.mappings.read import Unreadable
 
 #: Messages of one transaction. While the door is busy they are few, because it waits for the transaction to end.
 BATCH, BUSY_BATCH = 10, 4
@@ -31,7 +32,10 @@ log = get(__name__)
 def batch(flow: Flow, limit: int = BATCH) -> int:
     """Translate the next `limit` stored messages, oldest first; return how many there were."""
     with flow.store.read() as connection:
-        columns = (message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code)
+        columns = (
+            message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code, message.c.control_id,
+            message.c.fetched,
+        )  # fmt: skip
         rows = connection.execute(
             select(*columns).where(message.c.state == states.Message.RECEIVED).order_by(message.c.id).limit(limit)
         ).all()
@@ -69,13 +73,11 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
     source = flow.settings.sources.get(row.source)
     if source is None:
         return hold("unknown_source", "its source is no longer in the configuration", "put the source back")
-    facility = flow.facility(source.facility)
     try:
-        parsed = er7.parse(row.raw, source.encoding)
-        return read(
-            parsed, flow.maps[row.source],
-            currency=facility.currency, region=facility.region, timezone=facility.timezone,
-        )  # fmt: skip
+        found = reading.read(flow, row, source)
+        if found.missing and row.fetched is None and row.source in flow.world.servers:
+            return Verdict(states.Message.FETCHING, "the resources that it refers to are fetched first", [])
+        return found
     except Unreadable as error:
         problems = error.problems[:SHOWN]
         text = "; ".join(f"{problem.path}: {problem.cause}" for problem in problems)
@@ -83,7 +85,7 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
         if len(error.problems) > SHOWN:
             text += f"; and {len(error.problems) - SHOWN} more"
         return hold("unreadable_line", text, "; ".join(fixes) or "correct the message or the map")
-    except er7.Er7Error as error:
+    except (er7.Er7Error, FhirError) as error:
         return hold("unreadable", str(error), "ask the sender to correct the message and send it again")
     except Exception as error:  # a bug of ours must not stop the feed: the message waits, and the log says where
         log.error("translate.failed", exc_info=error, message_id=row.id)
@@ -111,39 +113,49 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -
         if verdict.state is states.Message.HELD:
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
         verdicts.append((row, verdict))
-    notify.plan(flow, tx, books.flush(tx, touched.values()))
+    opened = books.flush(tx, touched.values())
+    notify.plan(flow, tx, opened)
     _write(flow, tx, verdicts)
+    for row, verdict in verdicts:
+        tx.moved("message", verdict.state, row.source, row.lane, message=f"M{row.id}", control_id=row.control_id)
+    for book in opened:
+        if book.ask is not None:
+            tx.moved("request", states.Request.OPEN, book.facility, book.key, request=book.ask.public_id)
     acknowledge.ask_for(flow, tx, (row for row, _ in verdicts))
 
 
 def _key(flow: Flow, row: Any, found: Reading | Verdict) -> str:
     if isinstance(found, Verdict) or not found.account:
         return ""
-    return sealed.keyring().search(row.source, flow.source(row.source).facility, found.account)
+    number = f"{found.namespace}|{found.account}" if found.namespace else found.account
+    return sealed.keyring().search(row.source, flow.source(row.source).facility, number)
 
 
 def _apply(
-    flow: Flow, tx: Tx, row: Any, reading: Reading, key: str, shelf: dict[str, Book], held: dict[str, int],
+    flow: Flow, tx: Tx, row: Any, found: Reading, key: str, shelf: dict[str, Book], held: dict[str, int],
     touched: dict[str, Book],
 ) -> Verdict:  # fmt: skip
     """Decide on one readable message, and change its book if it counts."""
     source = flow.source(row.source)
-    trace = [line._asdict() for line in reading.trace]
-    trace += [{"target": "ignored", "path": "", "raw": "", "value": why} for why in reading.ignored]
-    if not reading.charges and source.share != "balance":
+    trace = [line._asdict() for line in found.trace]
+    trace += [{"target": "ignored", "path": "", "raw": "", "value": why} for why in found.ignored]
+    if not found.status and not found.charges and source.share != "balance":
         return Verdict(states.Message.IGNORED, "it has no charge lines: nothing to bill", trace)
     if not key:
         return hold(
             "no_account", "it names no account: PID-18 and PV1-19 are empty",
             "ask the sender to fill PID-18, or point the map's account at the right field", trace,
         )  # fmt: skip
-    if len({charge.guarantor for charge in reading.charges if charge.guarantor is not None}) > 1:
+    if len({charge.guarantor for charge in found.charges if charge.guarantor is not None}) > 1:
         return hold(
             "several_guarantors", "its lines name different guarantors for one account",
             "bill each guarantor through an account of their own, or correct the message", trace,
         )  # fmt: skip
-    book = shelf.get(key) or _new_book(flow, row, reading, key)
-    decided = judge(tx, row, reading, source, book, held=held.get(row.lane, row.id) < row.id)
+    book = shelf.get(key) or _new_book(flow, row, found, key)
+    if found.status:
+        decided = invoice.judge(tx, row, found, source, book)
+    else:
+        decided = judge(tx, row, found, source, book, held=held.get(row.lane, row.id) < row.id)
     if isinstance(decided, Verdict):
         decided.trace = trace + decided.trace
         return decided
@@ -151,7 +163,7 @@ def _apply(
     trace += notes
     if not counted:
         return Verdict(states.Message.IGNORED, "nothing in it is the patient's to pay here", trace)
-    _update(book, reading)
+    _update(book, found)
     for cause, kind, amount, more in counted:
         book.add(cause, kind, amount, tx.now, message_id=row.id, **more)
     books.pair_reversals(book.lines)
@@ -159,7 +171,9 @@ def _apply(
     what = ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)
     total = sum(amount for _, _, amount, _ in counted)
     sum_of_lines = Money(minor=abs(total), currency=book.currency)
-    reason = f"{len(counted)} of {len(reading.charges)} lines count, {'-' if total < 0 else '+'}{sum_of_lines}"
+    signed = f"{'-' if total < 0 else '+'}{sum_of_lines}"
+    lines = f"{len(counted)} of {len(found.charges)} lines count"
+    reason = f"{found.status}, {signed}" if found.status else f"{lines}, {signed}"
     return Verdict(states.Message.TRANSLATED, f"{reason}; {what}" if what else reason, trace)
 
 
@@ -182,6 +196,9 @@ def _update(book: Book, reading: Reading) -> None:
 
 
 def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
+    for row, verdict in verdicts:
+        if verdict.state is states.Message.FETCHING:
+            errands.add(tx, "fetch", str(row.id), f"fetch:{row.source}:{row.lane}")
     statement = (
         update(message)
         .where(message.c.id == bindparam("which"))
@@ -193,7 +210,8 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
     rows = [
         {
             "which": row.id, "new_state": verdict.state, "new_reason": verdict.reason, "new_trace": verdict.trace,
-            "new_map": flow.maps[row.source].name if row.source in flow.maps else "", "new_done_at": tx.now,
+            "new_map": flow.maps[row.source].name if row.source in flow.maps else "",
+            "new_done_at": None if verdict.state is states.Message.FETCHING else tx.now,
         }
         for row, verdict in verdicts
     ]  # fmt: skip

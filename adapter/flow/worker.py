@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import ERRANDS, TRANSLATE, deliver, translate
+from chartpost.adapter.flow import ERRANDS, TRANSLATE, deliver, post, receipt, translate
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate, Stop
@@ -26,9 +26,6 @@ from chartpost.queues.topology import Topology
 TRIES = 10
 #: Seconds of translating for one wake-up. RabbitMQ takes a consumer that is busy for longer than a minute for dead.
 SHIFT = 10.0
-#: The form in which postings travel to their destination's queue, as part of its name.
-FORMAT = "hl7v2"
-
 #: What the relay keeps apart.
 GROUPS = (TRANSLATE, *ERRANDS)
 
@@ -37,7 +34,13 @@ log = get(__name__)
 
 def topology(flow: Flow, prefix: str = "chartpost") -> Topology:
     """Return the queues of this configuration."""
-    return Topology(prefix, GROUPS, tuple((name, FORMAT) for name in flow.settings.destinations))
+    kinds = {name: part.type for name, part in flow.settings.destinations.items()}
+    return Topology(
+        prefix, GROUPS,
+        postings=tuple((name, flow.outbound[name].format) for name, kind in kinds.items() if kind != post.PULL),
+        receipts=tuple(name for name, kind in kinds.items() if kind == receipt.BROKER),
+        charges=tuple(flow.settings.brokered()),
+    )  # fmt: skip
 
 
 def due(flow: Flow, names: Topology, group: str, limit: int) -> Sequence[Announcement]:
@@ -69,9 +72,17 @@ def _carry(flow: Flow, names: Topology, head: errands.Head, row: Any) -> Announc
     """The wake-up of a delivery is the posting itself, with its content type."""
     key = str(head.id)
     headers = {"errand": key, "kind": "deliver", "posting": row.public_id}
-    queue = names.posting(row.destination, FORMAT)
+    queue = names.posting(row.destination, flow.outbound[row.destination].format)
     envelope = Envelope(queue, row.body, row.content_type, headers, row.public_id, row.control_id)
+    if flow.settings.destinations[row.destination].type == receipt.BROKER:
+        return Announcement(key, envelope, lambda: _hand_over(flow, head), ends=True)
     return Announcement(key, envelope, lambda: deliver.published(flow, row.public_id))
+
+
+def _hand_over(flow: Flow, head: errands.Head) -> None:
+    """An engine reads this queue: with the broker's confirm the delivery is done."""
+    if (item := errands.claim(flow.store, head.id)) is not None:
+        receipt.handed_over(flow, item)
 
 
 class Worker:

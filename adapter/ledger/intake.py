@@ -5,6 +5,8 @@ One transaction carries every frame that waits; the caller acknowledges after it
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from chartpost.adapter.errors import CannotStore
@@ -44,6 +46,10 @@ class Fate(NamedTuple):
     ack_code: str  #: for a duplicate, what the first was answered
 
 
+#: Rows, what became of them, and how many seconds their commit took.
+Observe = Callable[[Sequence[Row], Sequence[Fate], float], None]
+
+
 class _Earlier(NamedTuple):
     id: int
     parent_id: int | None
@@ -54,8 +60,10 @@ class _Earlier(NamedTuple):
 class Intake:
     """Stores what the doors received. Holds one connection of its own; one thread at a time calls `commit`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, observe: Observe | None = None) -> None:
+        """`observe` is told of every commit; it must be cheap and must not raise."""
         self._store = store
+        self._observe = observe
         self._connection: Any = None
         self._sql: Sqlite | Postgresql = Sqlite() if store.dialect == "sqlite" else Postgresql()
         #: Whether a commit waits for a server: it then belongs in a thread, not in the event loop.
@@ -68,13 +76,17 @@ class Intake:
         answer; the same key with another body is held for a person. Raises CannotStore: then nothing is stored, and
         nothing may be acknowledged.
         """
+        began = time.perf_counter()
         try:
             with self._store.turns.door():
-                return self._transaction(rows)
+                fates = self._transaction(rows)
         except Exception as error:
             self._drop()
             # Type only: a driver's text may show the parameters of the statement.
             raise CannotStore(f"{len(rows)} messages not stored ({type(error).__name__})") from None
+        if self._observe is not None:
+            self._observe(rows, fates, time.perf_counter() - began)
+        return fates
 
     def close(self) -> None:
         """Give the connection back."""

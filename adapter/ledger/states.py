@@ -117,7 +117,8 @@ MOVES: Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, frozenset[enum.StrEnum]
         Posting.PUBLISHED: frozenset({Posting.RECEIVED, Posting.ACCEPTED, Posting.REFUSED, Posting.UNKNOWN}),
         Posting.RECEIVED: frozenset({Posting.ACCEPTED, Posting.REFUSED}),
         Posting.UNKNOWN: frozenset({Posting.ACCEPTED, Posting.REFUSED, Posting.DUE}),
-        Posting.REFUSED: frozenset({Posting.DUE}),
+        # An engine may be made to take it after all, and says so.
+        Posting.REFUSED: frozenset({Posting.DUE, Posting.ACCEPTED}),
     },
     Hold: {Hold.OPEN: frozenset({Hold.DONE})},
     Errand: {

@@ -27,8 +27,12 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+#: Noun, state, place, key of the account, ids.
+Move = tuple[str, str, str, str, dict[str, Any]]
+
+
 class Tx:
-    """One write transaction: its connection, its one idea of now, and whether it made work."""
+    """One write transaction: its connection, its one idea of now, whether it made work, and what moved in it."""
 
     def __init__(self, connection: Connection, now: dt.datetime, owner: str = "") -> None:
         self.connection = connection
@@ -36,6 +40,12 @@ class Tx:
         self.owner = owner
         #: The kinds of errands that were added or freed: the relay is woken for them after the commit.
         self.work: set[str] = set()
+        #: What moved, to be told after the commit.
+        self.moves: list[Move] = []
+
+    def moved(self, noun: str, state: str, place: str, key: str, **ids: Any) -> None:
+        """Note that a noun reached a state: `place` is its source, channel, provider or destination, `key` the lane."""
+        self.moves.append((noun, state, place, key, ids))
 
     def run(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> Any:
         """Execute a statement, in bulk when `rows` are given."""
@@ -67,6 +77,8 @@ class Store:
         self.owner = ""
         #: Called after a commit that made work: wakes the relay. Must be cheap and must not raise.
         self.on_work: Callable[[Iterable[str]], None] = lambda kinds: None
+        #: Called after the commit for everything that moved in it: logs and counts (figures.py). Must not raise.
+        self.on_move: Callable[[str, str, str, str, dict[str, Any]], None] = lambda *move: None
 
     @classmethod
     def open(cls, url: str, *, readonly: bool = False, clock: Clock = utc_now, migrate: bool = True) -> Store:
@@ -97,6 +109,8 @@ class Store:
             raise Transient(f"the database did not answer ({type(error.orig).__name__})") from None
         if tx.work:
             self.on_work(tx.work)
+        for noun, state, place, key, ids in tx.moves:
+            self.on_move(noun, state, place, key, ids)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

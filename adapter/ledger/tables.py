@@ -101,6 +101,13 @@ message = Table(
         sqlite_where=text("state = 'received'"),
         postgresql_where=text("state = 'received'"),
     ),
+    Index(  # a later statement on the same Invoice
+        "ix_message_statement",
+        "lane",
+        "id",
+        sqlite_where=text("type = 'Invoice'"),
+        postgresql_where=text("type = 'Invoice'"),
+    ),
     Index(
         "ix_message_held",
         "lane",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -21,8 +20,8 @@ from chartpost.adapter.framing import END, START, Deframer, frame
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.store import Clock, utc_now
 from chartpost.adapter.ledger.tables import micros
+from chartpost.adapter.listeners.acks import Acks
 from chartpost.adapter.listeners.committer import Committer
-from chartpost.mappings.hl7.ack import ack
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +57,7 @@ class MllpListener:
         self.refused = 0  #: connections beyond `max_connections`
         self.timed_out = 0  #: connections closed in the middle of a frame
         self.acknowledged = 0
-        # 20 characters, the length of MSH-10: unlike any other start's, and counting.
-        self._prefix = secrets.token_hex(5).upper()
-        self._control_ids = 0
+        self.acks = Acks()
         self._server: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -108,11 +105,6 @@ class MllpListener:
             async with asyncio.timeout(seconds):
                 while not done():
                     await asyncio.sleep(0.005)
-
-    def control_id(self) -> str:
-        """Return a new MSH-10."""
-        self._control_ids += 1
-        return f"{self._prefix}{self._control_ids:010d}"
 
     def _sweep_half_frames(self) -> None:
         limit = time.monotonic() - self.half_frame_seconds
@@ -209,12 +201,7 @@ class _Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return  # the sender is gone; it will resend, and its copy will be a duplicate
         listener = self.listener
-        now = listener.clock()
-        answers = [
-            frame(ack(receipt.header, fate.ack_code, receipt.problem, control_id=listener.control_id(), now=now))
-            for receipt, fate in zip(receipts, fates, strict=True)
-            if fate.ack_code
-        ]
+        answers = [frame(body) for body in listener.acks.make(receipts, fates, listener.clock())]
         if answers:
             transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
             listener.acknowledged += len(answers)

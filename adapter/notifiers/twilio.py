@@ -67,6 +67,7 @@ class TwilioNotifier:
         """Send from `sender`, a number or a messaging service id; `timeout` in seconds."""
         from twilio.request_validator import RequestValidator
 
+        self._account_sid = account_sid
         self._sender = sender
         self._client = _client(account_sid, auth_token, base_url, timeout)
         self._validator = RequestValidator(auth_token)
@@ -86,6 +87,25 @@ class TwilioNotifier:
         if not message.sid:
             raise Ambiguous("Twilio answered without a message id")
         return Sent(str(message.sid))
+
+    def check(self) -> list[str]:
+        """Say what keeps this account from texting patients (ports.Checkable). Looks the account up."""
+        from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+
+        try:
+            account = self._client.api.v2010.accounts(self._account_sid).fetch()
+        except (TwilioRestException, TwilioServiceException) as error:
+            if error.status in (401, 403, 404):
+                return ["Twilio does not take account_sid and auth_token; copy both anew from the console"]
+            return [f"Twilio answered HTTP {error.status}; try again, then look at its status page"]
+        except Exception as error:
+            return [f"Twilio could not be reached ({type(error).__name__}); check the network, the proxy and base_url"]
+        problems = []
+        if account.status != "active":
+            problems.append(f"the Twilio account is {account.status}; it must be active to send")
+        if account.type == "Trial":
+            problems.append("the Twilio account is a trial and texts verified numbers only; upgrade it")
+        return problems
 
     def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
         """Verify and normalise a status callback. `url` is the exact address that Twilio was given."""

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat, SecretStr, model_validator
@@ -232,6 +233,33 @@ class StripeProvider:
         except self._sdk.StripeError as error:
             raise failure(error, changes=False) from None
         return [(parse_event_object(event), json.dumps(event).encode()) for event in reversed(newest_first)]
+
+    def check(self) -> list[str]:
+        """Say what keeps this account from working (ports.Checkable). Looks at events, as we do every minute."""
+        problems = [
+            "webhook_secret does not begin with whsec_; copy the signing secret of the endpoint, not its id or the key"
+            for secret in self._secrets
+            if not secret.startswith("whsec_")
+        ]
+        try:
+            self._look()
+        except self._sdk.AuthenticationError:
+            problems.append("Stripe does not know secret_key; copy it anew, it may have been rolled")
+        except self._sdk.PermissionError:
+            problems.append("secret_key may not read events; give it that, and write on Checkout Sessions")
+        except self._sdk.StripeError as error:
+            problems.append(f"{failure(error, changes=False)}; check the network, the proxy and base_url")
+        return problems
+
+    def clock(self) -> dt.datetime | None:
+        """Return Stripe's own time, to the second; None when it does not say (ports.Clocked)."""
+        try:
+            return parsedate_to_datetime(self._look().last_response.headers["Date"])
+        except (self._sdk.StripeError, KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    def _look(self) -> Any:
+        return self._client.v1.events.list({"limit": 1, "types": list(_TYPES)})
 
     def _signed(self, body: bytes, signature: str, secret: str) -> bool:
         try:

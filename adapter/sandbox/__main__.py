@@ -14,21 +14,30 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from . import wire
-from .app import Keys, build
+from .app import Keys, Partners, build
 from .ids import Ids
 from .outgoing import require_loopback, split_address
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("sandbox", description="A card provider, an SMS service and a clinic to try with.")
+    parser = argparse.ArgumentParser(
+        "sandbox", description="A card provider, an SMS and a mail service, and a clinic, to try with."
+    )
     parser.add_argument("--http", default="127.0.0.1:0", type=split_address, help="where the pages and APIs listen")
     parser.add_argument("--mllp", default="127.0.0.1:0", type=split_address, help="where the clinic takes postings")
+    parser.add_argument("--smtp", default="127.0.0.1:0", type=split_address, help="where mail is taken")
     parser.add_argument("--send-to", type=split_address, help="where the clinic sends charges: HOST:PORT, MLLP")
+    parser.add_argument(
+        "--send-invoices-to", default="", type=_url, help="where the clinic sends Invoices: a FHIR base"
+    )
+    parser.add_argument("--jwks-url", default="", type=_url, help="where the public keys of the SMART client are")
     parser.add_argument("--stripe-webhook", default="", type=_url, help="where card events are sent")
     parser.add_argument("--stripe-webhook-secret", help="whsec_…; made up if not given")
     parser.add_argument("--stripe-key", help="sk_test_…; made up if not given")
     parser.add_argument("--twilio-sid", help="AC…; made up if not given")
     parser.add_argument("--twilio-token", help="made up if not given")
+    parser.add_argument("--fhir-token", help="opens the clinic's FHIR server; made up if not given")
+    parser.add_argument("--invoice-token", help="with which the clinic sends Invoices; made up if not given")
     parser.add_argument("--seed", type=int, help="make ids repeatable")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     return parser.parse_args(argv)
@@ -46,6 +55,8 @@ def _keys(options: argparse.Namespace, ids: Ids) -> Keys:
         options.stripe_webhook_secret or ids.stripe("whsec", 32),
         options.twilio_sid or ids.twilio("AC"),
         options.twilio_token or ids.hex(32),
+        options.fhir_token or ids.hex(40),
+        options.invoice_token or ids.hex(40),
     )
 
 
@@ -68,11 +79,13 @@ async def run(options: argparse.Namespace) -> None:
     """Serve until SIGTERM, SIGINT or, with --with-parent, the end of standard input."""
     ids = Ids(options.seed)
     keys = _keys(options, ids)
-    sandbox = build(ids, keys, options.send_to, options.stripe_webhook)
+    to = Partners(options.send_to, options.stripe_webhook, options.send_invoices_to.rstrip("/"), options.jwks_url)
+    sandbox = build(ids, keys, to)
     listener = _listen(options.http)
     http = f"http://{_shown(listener.getsockname())}"
     sandbox.stripe.pages_url = http
     mllp = await wire.serve(sandbox.clinic.connection, *options.mllp)
+    smtp = await sandbox.mailbox.server.serve(*options.smtp)
     server = uvicorn.Server(
         uvicorn.Config(sandbox.app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     )
@@ -83,10 +96,13 @@ async def run(options: argparse.Namespace) -> None:
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     if server.started:
-        doors = {"http": http, "mllp": _shown(mllp.sockets[0].getsockname())}
+        doors = {"http": http} | {
+            name: _shown(server.sockets[0].getsockname()) for name, server in (("mllp", mllp), ("smtp", smtp))
+        }
         print(json.dumps(doors | {name: getattr(keys, name) for name in keys.__slots__}), flush=True)
     await serving
     mllp.close()
+    smtp.close()
 
 
 def _follow(server: uvicorn.Server) -> None:

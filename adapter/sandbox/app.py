@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .checkout import Checkout
 from .clinic import Clinic
+from .fhir_auth import Tokens
 from .ids import Ids
 from .inbox import Inbox
+from .mailbox import Mailbox
 from .pages import STATIC, page
 from .stripe_api import StripeApi
 from .stripe_control import StripeControl
@@ -36,26 +38,41 @@ class Keys:
     stripe_webhook_secret: str
     twilio_sid: str
     twilio_token: str
+    fhir_token: str  #: opens the clinic's FHIR server
+    invoice_token: str  #: with which the clinic sends Invoices
+
+
+@dataclass(frozen=True, slots=True)
+class Partners:
+    """Where the product is; what is not known is not called."""
+
+    charges: tuple[str, int] | None = None  #: MLLP
+    card_events: str = ""
+    invoices: str = ""  #: the base of its FHIR face
+    jwks: str = ""  #: the public keys of its SMART client
 
 
 @dataclass
 class Sandbox:
-    """The three counterparts, and the application over them."""
+    """The counterparts, and the application over them."""
 
     stripe: StripeState
     webhooks: Webhooks
     twilio: TwilioApi
     clinic: Clinic
+    mailbox: Mailbox
     app: ASGIApp
 
 
-def build(ids: Ids, keys: Keys, send_to: tuple[str, int] | None = None, webhook_url: str = "") -> Sandbox:
-    """Put everything together. `send_to` is where the clinic sends charges; no network is touched yet."""
-    webhooks = Webhooks(keys.stripe_webhook_secret, ids, webhook_url)
+def build(ids: Ids, keys: Keys, partners: Partners) -> Sandbox:
+    """Put everything together. No network is touched yet."""
+    webhooks = Webhooks(keys.stripe_webhook_secret, ids, partners.card_events)
     stripe = StripeState(ids, webhooks.send)
     stripe_api = StripeApi(stripe, keys.stripe_key)
     twilio = TwilioApi(TwilioState(ids), keys.twilio_sid, keys.twilio_token)
-    clinic = Clinic(ids, send_to)
+    tokens = Tokens(ids, keys.fhir_token, partners.jwks)
+    clinic = Clinic(ids, partners.charges, tokens, partners.invoices, keys.invoice_token)
+    mailbox = Mailbox()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,11 +87,12 @@ def build(ids: Ids, keys: Keys, send_to: tuple[str, int] | None = None, webhook_
         Mount("/twilio", routes=twilio.routes()),
         *Checkout(stripe).routes(),
         *Inbox(twilio).routes(),
+        *mailbox.routes(),
         *clinic.routes(),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
-    return Sandbox(stripe, webhooks, twilio, clinic, _with_cut(app))
+    return Sandbox(stripe, webhooks, twilio, clinic, mailbox, _with_cut(app))
 
 
 async def _front(request: Request) -> Response:

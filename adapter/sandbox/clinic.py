@@ -1,5 +1,7 @@
 """A small EHR: it sends charges over MLLP, takes postings over MLLP, and shows a chart on which payments appear.
 
+It speaks FHIR as well: `invoices.py` sends, `fhir_server.py` takes postings, and both share charts and log with this.
+
 POST /clinic/send?to=HOST:PORT&name=    send the body (ER7 text, or a multipart upload) and put it on its chart
 GET  /clinic/charts.json, /clinic/chart/<account>.json
 POST /_control/clinic/next?answer=AE|AR|CA|silence|close|wrong-msa2|late&count=&seconds=   for the next postings:
@@ -12,27 +14,36 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import time
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from . import wire
 from .chart import Charts
 from .faults import Faults
+from .fhir_auth import Tokens
+from .fhir_charts import FhirCharts
+from .fhir_control import FhirControl
+from .fhir_server import FhirServer
+from .fhir_store import Store
 from .forms import uploaded
 from .ids import Ids
+from .invoices import Invoices
 from .outgoing import split_address
 from .pages import page
 from .patients import PATIENTS
 
 
 class Clinic:
-    """The charts, the two MLLP directions, and the pages."""
+    """The charts, both directions of MLLP and of FHIR, and the pages."""
 
-    def __init__(self, ids: Ids, send_to: tuple[str, int] | None) -> None:
+    def __init__(
+        self, ids: Ids, send_to: tuple[str, int] | None, tokens: Tokens, invoices_to: str, invoice_token: str
+    ) -> None:
         self.ids = ids
         self.send_to = send_to
         self.charts = Charts()
@@ -40,9 +51,15 @@ class Clinic:
         self.faults = Faults({"AE", "AR", "CA", "silence", "close", "wrong-msa2", "late"})
         self.log: list[dict[str, Any]] = []  #: both directions, oldest first
         self.received: list[dict[str, Any]] = []
+        on_charts = FhirCharts(self.charts, Store(ids))
+        self.fhir = FhirServer(on_charts, tokens, lambda name, id, answer: self._note("in", name, id, answer, 0.0))
+        self.invoices = Invoices(on_charts, invoices_to, invoice_token, functools.partial(self._note, "out"))
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Route | Mount]:
         return [
+            *self.invoices.routes(),
+            *FhirControl(self.fhir).routes(),
+            Mount("/fhir", routes=self.fhir.routes()),
             Route("/clinic", self.list_page),
             Route("/clinic/charts.json", self.list_json),
             Route("/clinic/send", self.send_raw, methods=["POST"]),
@@ -188,7 +205,11 @@ class Clinic:
     async def list_page(self, request: Request) -> Response:
         charts = [chart.json() for chart in self.charts.charts.values()]
         log = list(reversed(self.log))[:20]
-        return page(request, "clinic.html", charts=charts, own=set(PATIENTS), log=log, send_to=self.send_to)
+        invoices = self.invoices.buttons()
+        return page(
+            request, "clinic.html", charts=charts, own=set(PATIENTS), invoices=invoices, log=log,
+            send_to=self.send_to, invoices_to=self.invoices.send_to,
+        )  # fmt: skip
 
     async def list_json(self, request: Request) -> Response:
         return JSONResponse([chart.json() for chart in self.charts.charts.values()])

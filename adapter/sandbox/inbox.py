@@ -19,7 +19,8 @@ from .pages import page
 from .twilio_api import TwilioApi
 from .twilio_state import Sms, valid
 
-_LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)]")
+#: an address in a text
+LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)]")
 
 
 class Inbox:
@@ -36,7 +37,7 @@ class Inbox:
         ]
 
     async def show(self, request: Request) -> Response:
-        return page(request, "inbox.html", phones=self.phones(), linked=_linked)
+        return page(request, "inbox.html", phones=self.phones(), linked=linked)
 
     async def json(self, request: Request) -> Response:
         return JSONResponse({"phones": self.phones()})
@@ -72,7 +73,7 @@ def _shown(sms: Sms) -> dict[str, Any]:
         "from": sms.sender or sms.service,
         "to": sms.to,
         "body": sms.body,
-        "links": _LINK.findall(sms.body),
+        "links": LINK.findall(sms.body),
         "direction": sms.direction,
         "status": sms.status,
         "error_code": sms.error_code,
@@ -80,10 +81,10 @@ def _shown(sms: Sms) -> dict[str, Any]:
     }
 
 
-def _linked(body: str) -> Markup:
+def linked(body: str) -> Markup:
     """Escape a text and make its addresses links."""
     out, end = Markup(""), 0
-    for match in _LINK.finditer(body):
+    for match in LINK.finditer(body):
         out += escape(body[end : match.start()])
         # target=_blank: the inbox stays open beside the page that the link leads to
         out += Markup('<a href="{0}" target="_blank" rel="noopener">{0}</a>').format(match[0])

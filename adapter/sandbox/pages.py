@@ -49,7 +49,8 @@ def page(request: Request, template: str, status: int = 200, *, goes_to: str = "
     headers = {
         # Browsers hold the target of the redirect after a form against form-action, too.
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        f"img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{origin}",
+        "img-src 'self' data:; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action 'self'{origin}",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",

@@ -39,6 +39,8 @@ class TwilioApi:
     faults: Faults = field(default_factory=lambda: Faults({"drop", "500", "slow"}))
     mode: str = "normal"
     inbound_url: str = ""
+    status: str = "active"  #: of the account: active, suspended or closed
+    type: str = "Full"  #: or Trial
     step_s: float = 0.05  #: pause between two states of a message
     requests: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
@@ -47,6 +49,7 @@ class TwilioApi:
     def routes(self) -> list[Route]:
         base = "/2010-04-01/Accounts/{account}/Messages"
         return [
+            Route("/2010-04-01/Accounts/{account}.json", self.account_itself, methods=["GET"]),
             Route(f"{base}.json", self.create, methods=["POST"]),
             Route(f"{base}.json", self.listed, methods=["GET"]),
             Route(f"{base}/{{sid}}.json", self.one, methods=["GET"]),
@@ -78,6 +81,14 @@ class TwilioApi:
         if fault is not None and fault.answer == "drop":
             return await drop(request)
         return answer
+
+    async def account_itself(self, request: Request) -> Response:
+        try:
+            self._authorise(request)
+        except TwilioError as error:
+            return JSONResponse(error.body, error.status)
+        known = {"sid": self.account, "friendly_name": "Sandbox", "status": self.status, "type": self.type}
+        return JSONResponse(known | {"uri": f"/2010-04-01/Accounts/{self.account}.json"})
 
     async def listed(self, request: Request) -> Response:
         query = request.query_params

@@ -47,6 +47,8 @@ class TwilioControl:
                 case "callback":
                     sms = self.api.state.messages[query["sid"]]
                     await self.api.tell(sms, query["status"], query.get("code", ""))
+                case "account":
+                    self.api.status, self.api.type = query.get("status", "active"), query.get("type", "Full")
                 case "inbound":
                     require_loopback(urlsplit(query["url"]).hostname or "")
                     self.api.inbound_url = query["url"]

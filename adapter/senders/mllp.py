@@ -6,7 +6,6 @@ the answer to the next message.
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -17,45 +16,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveFloat
 from chartpost.adapter.errors import Ambiguous, Transient
 from chartpost.adapter.framing import Deframer, Oversize, frame
 from chartpost.adapter.ports import Answer, Verdict
-from chartpost.mappings import er7
+from chartpost.mappings.hl7 import answer
 
 #: The largest acknowledgement that is read, in bytes.
 MAX_ANSWER = 1_048_576
 #: How many frames that answer something else are read before the wait is given up.
 MAX_FOREIGN = 100
 
-VERDICTS = {
-    "AA": Verdict.ACCEPTED,
-    "CA": Verdict.RECEIVED,
-    "AE": Verdict.REFUSED,
-    "AR": Verdict.REFUSED,
-    "CE": Verdict.REFUSED,
-    "CR": Verdict.REFUSED,
-}
-
-#: HL7 table 0357. Our own wording: what a destination writes beside the code may name the patient.
-CONDITIONS = {
-    "0": "message accepted",
-    "100": "segment sequence error",
-    "101": "required field missing",
-    "102": "data type error",
-    "103": "table value not found",
-    "104": "value too long",
-    "198": "non-conformant cardinality",
-    "199": "other HL7 error",
-    "200": "unsupported message type",
-    "201": "unsupported event code",
-    "202": "unsupported processing id",
-    "203": "unsupported version id",
-    "204": "unknown key identifier",
-    "205": "duplicate key identifier",
-    "206": "application record locked",
-    "207": "application error",
-}
-
-_CODE = re.compile(r"[A-Za-z]{0,4}[0-9]{1,6}")
-_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-_NUMBER = re.compile(r"[0-9]{1,3}")
+VERDICTS = {code: Verdict(word) for code, word in answer.MEANS.items()}
 
 
 class MllpSender:
@@ -74,8 +42,8 @@ class MllpSender:
         deadline = time.monotonic() + self._timeout
         with self._connected() as connection:
             self._write(connection, frame(body), deadline)
-            for answer in self._answers(connection, deadline):
-                if (parsed := parse_answer(answer, control_id)) is not None:
+            for found in self._answers(connection, deadline):
+                if (parsed := parse_answer(found, control_id)) is not None:
                     return parsed
         raise Ambiguous(f"{self._place}: {MAX_FOREIGN} answers, none to {control_id}")
 
@@ -84,6 +52,14 @@ class MllpSender:
         deadline = time.monotonic() + self._timeout
         with self._connected() as connection:
             self._write(connection, frame(body), deadline)
+
+    def check(self) -> list[str]:
+        """Say whether the destination accepts connections (ports.Checkable). Sends nothing."""
+        try:
+            self._connected().close()
+        except Transient as error:
+            return [f"{error}; check address, network and the engine's listener"]
+        return []
 
     def _connected(self) -> socket.socket:
         try:
@@ -130,44 +106,13 @@ def parse_answer(body: bytes, control_id: str) -> Answer | None:
 
     Raises Ambiguous when it is ours but MSA-1 is no code of table 0008.
     """
-    try:
-        message = er7.parse(body, default_charset="latin-1")
-    except er7.Er7Error:
+    told = answer.read(body)
+    if told is None or told.control_id != control_id:
         return None
-    if message.text("MSA", 2) != control_id:
-        return None
-    code = message.text("MSA", 1)
-    verdict = VERDICTS.get(code)
+    verdict = VERDICTS.get(told.code)
     if verdict is None:
         raise Ambiguous(f"the answer to {control_id} has an MSA-1 that is no acknowledgement code")
-    reasons = [] if verdict is not Verdict.REFUSED else list(dict.fromkeys(_reasons(message)))
-    return Answer(verdict, code, "; ".join(reasons)[:200], body)
-
-
-def _reasons(message: er7.Message) -> Iterator[str]:
-    """Say why, in words that cannot name a person: place and code only, never MSA-3, ERR-7 or ERR-8."""
-    for segment in message.all("ERR"):
-        marks = message.delimiters
-        for place in segment.repetitions(2):
-            condition = er7.part(segment.field(3), marks, 1)
-            yield from _reason([er7.part(place, marks, n) for n in (1, 2, 3, 5)], condition)
-        for old in segment.repetitions(1):  # ELD, through v2.4: all of it in ERR-1
-            condition = er7.part(old, marks, 4, 1)
-            yield from _reason([er7.part(old, marks, n) for n in (1, 2, 3)], condition)
-    yield from _reason([], er7.part(message.text("MSA", 6), message.delimiters, 1))
-
-
-def _reason(place: list[str], condition: str) -> Iterator[str]:
-    segment, sequence, field, component = (*place, "", "", "", "")[:4]
-    words = ""
-    if _SEGMENT.fullmatch(segment):
-        words = f"{segment}[{sequence}]" if _NUMBER.fullmatch(sequence) and sequence != "1" else segment
-        if _NUMBER.fullmatch(field):
-            words += f"-{field}" + (f".{component}" if _NUMBER.fullmatch(component) else "")
-    if _CODE.fullmatch(condition):
-        words += f" {condition} {CONDITIONS.get(condition, '')}"
-    if words:
-        yield words.strip()
+    return Answer(verdict, told.code, told.reason, body)
 
 
 def _remaining(deadline: float) -> float:

@@ -5,15 +5,17 @@ Started by uvicorn with `access_log=False`: its lines would hold the paths, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
+from chartpost.adapter import smart
 from chartpost.adapter.flow import pay, record
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.web import pages
@@ -45,19 +47,21 @@ def web_face(doors: Doors, *, public_url: str, card_page_origins: list[str], bur
     hooks = Webhooks(doors, public_url=public_url)
     headers = security_headers(public_url, card_page_origins)
     return Starlette(
-        routes=[*patients.routes(), *hooks.routes()],
+        routes=[*patients.routes(), *hooks.routes(), Route("/.well-known/jwks.json", _our_keys)],
         middleware=[Middleware(Guard, headers=headers, failed=_web_failed)],
         exception_handlers={HTTPException: _web_refused},
     )
 
 
-def internal_app(select_one: Callable[[], object], *, public_url: str = "") -> Starlette:
-    """Return the face for the house: health, and what this is.
+def internal_app(
+    select_one: Callable[[], object], more: Sequence[BaseRoute] = (), *, public_url: str = ""
+) -> Starlette:
+    """Return the face for the house: health, what this is, our public keys, and `more` (FHIR, figures).
 
     `select_one` asks the database for a 1 and raises when it gets none; `public_url` is the face's own address.
     """
     return Starlette(
-        routes=Health(select_one).routes(),
+        routes=[*Health(select_one).routes(), Route("/.well-known/jwks.json", _our_keys), *more],
         middleware=[Middleware(Guard, headers=security_headers(public_url, []), failed=_plainly_failed)],
     )
 
@@ -88,6 +92,11 @@ class FlowDoors:
         if notifier not in self._flow.world.notifiers:
             raise UnknownName(notifier)
         record.notice_report(self._flow, notifier, url, body, headers)
+
+
+def _our_keys(request: Request) -> Response:
+    """Answer with the public halves of the keys that we sign with (SMART Backend Services): anybody may have them."""
+    return JSONResponse(smart.jwks(smart.keys()))
 
 
 def _for_machines(request: Request) -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from uuid import uuid4
 
+import kombu
 import pytest
 import services
 
 from chartpost.queues.consumer import DEAD_REASON, Consumer
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher, connect
+from chartpost.queues.publisher import NotPublished, Publisher, Unroutable, connect
 from chartpost.queues.topology import DELIVERY_LIMIT, Topology
 
 pytestmark = pytest.mark.rabbitmq
@@ -47,6 +48,7 @@ class Wire:
         self._door = socket.create_server((HOST, 0))
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self.deaf = False
+        self._lost: set[socket.socket] = set()
         self.url = f"amqp://guest:guest@{HOST}:{self._door.getsockname()[1]}//"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -62,8 +64,12 @@ class Wire:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if not self.deaf:
+                if not self.deaf and source not in self._lost:
                     sink.sendall(data)
+
+    def lose(self) -> None:
+        """Swallow from now on what the connections of this moment carry; later ones are well."""
+        self._lost.update(*self._pairs)
 
     def cut(self) -> None:
         while self._pairs:
@@ -217,3 +223,58 @@ def test_a_message_that_kills_its_reader_again_and_again_ends_in_the_dead_queue(
         [buried] = dead.take(1)
     assert (buried.body, buried.message_id) == (b"deadly", "id-1")
     assert returned >= DELIVERY_LIMIT
+
+
+def test_a_broker_that_falls_silent_is_noticed_by_its_missing_heartbeats(topology: Topology, wire: Wire) -> None:
+    key = topology.errand("translate")
+    reader = Reader(topology, key)
+    reader.consumer = Consumer(wire.url, topology, [key], reader.handle, heartbeat=1)
+    with Publisher(URL, topology) as publisher, reader:
+        publisher.publish(Envelope(key, b"1", "text/plain"))
+        reader.take(1)
+        wire.lose()
+        publisher.publish(Envelope(key, b"2", "text/plain"))
+        while reader.take(1)[0].body != b"2":  # the acknowledgement of 1 may have been lost, too
+            pass
+
+
+def test_readers_and_publishers_survive_a_broker_that_closes_every_connection() -> None:
+    topology = Topology("t", ("translate",))
+    key = topology.errand("translate")
+    with services.rabbitmq_vhost() as url, Publisher(url, topology) as publisher:
+        publisher.publish(Envelope(key, b"1", "text/plain"))
+        reader = Reader(topology, key, url)
+        with reader:
+            reader.take(1)
+            assert services.rabbitmqctl("close_all_connections", "--vhost", url.rpartition("/")[2], "by a test")
+            publisher.publish(Envelope(key, b"2", "text/plain"))
+            assert b"2" in [envelope.body for envelope in reader.take(1)]
+
+
+def test_an_asker_without_a_queue_of_its_own_is_answered_directly(topology: Topology) -> None:
+    """RabbitMQ's direct reply-to: the usual way to ask and wait."""
+    key = topology.errand("translate")
+    with Reader(topology, key) as reader, Publisher(URL, topology) as publisher:
+        publisher.publish(Envelope(topology.dead, b"", "text/plain"))  # declares
+        answers: queue.Queue[kombu.Message] = queue.Queue()
+        with kombu.Connection(URL) as connection:
+            channel = connection.channel()
+            direct = kombu.Queue("amq.rabbitmq.reply-to", no_declare=True, channel=channel)
+            with kombu.Consumer(channel, [direct], on_message=answers.put, no_ack=True, auto_declare=False):
+                kombu.Producer(channel).publish(
+                    b"?", exchange=topology.exchange, routing_key=key, reply_to="amq.rabbitmq.reply-to",
+                    correlation_id="c1", retry=False,
+                )  # fmt: skip
+                [asked] = reader.take(1)
+                publisher.reply(Envelope(asked.reply_to, b"!", "text/plain", correlation_id=asked.correlation_id))
+                connection.drain_events(timeout=10)
+                answer = answers.get_nowait()
+        assert (bytes(answer.body), answer.properties["correlation_id"]) == (b"!", "c1")
+        publisher.reply(Envelope(asked.reply_to, b"too late", "text/plain"))
+
+
+def test_an_answer_to_a_queue_that_is_gone_is_unroutable_and_the_next_one_is_not(topology: Topology) -> None:
+    with Publisher(URL, topology) as publisher, pytest.raises(Unroutable):
+        publisher.reply(Envelope(f"gone-{topology.prefix}", b"!", "text/plain"))
+    with Publisher(URL, topology) as publisher:
+        publisher.publish(Envelope(topology.dead, b"", "text/plain"))

@@ -12,7 +12,7 @@ HEAD = "0002"
 
 def upgrade(engine: Engine) -> None:
     """Bring the schema to its newest revision; several processes may call it at once."""
-    if _revision(engine) == HEAD:
+    if revision(engine) == HEAD:
         return
     from alembic import command
     from alembic.config import Config
@@ -26,7 +26,7 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _revision(engine: Engine) -> str | None:
+def revision(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

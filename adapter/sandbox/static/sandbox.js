@@ -16,12 +16,10 @@ async function refresh() {
     for (const part of live()) {
       const fresh = next.getElementById(part.id);
       if (!fresh || fresh.innerHTML === part.dataset.seen || busy(part)) continue;
-      const first = part.dataset.seen === undefined;
       const known = new Set([...part.querySelectorAll("[data-key]")].map((row) => row.dataset.key));
       const html = fresh.innerHTML;
       part.replaceChildren(...fresh.childNodes);
       part.dataset.seen = html;
-      if (first && known.size === part.querySelectorAll("[data-key]").length) continue;
       for (const row of part.querySelectorAll("[data-key]"))
         if (!known.has(row.dataset.key)) row.classList.add("fresh");
       for (const screen of part.querySelectorAll(".screen")) screen.scrollTop = screen.scrollHeight;
@@ -31,6 +29,7 @@ async function refresh() {
   }
 }
 
+for (const part of live()) part.dataset.seen = part.innerHTML;
 if (live().length) setInterval(refresh, 1000);
 for (const screen of document.querySelectorAll(".screen")) screen.scrollTop = screen.scrollHeight;
 
@@ -41,3 +40,14 @@ for (const button of document.querySelectorAll("[data-card]"))
     document.getElementById("expiry").value = "12 / 34";
     document.getElementById("cvc").value = "123";
   });
+
+// A mail is as high as what it says. (`load` does not bubble, but it can be caught on its way down.)
+const fit = (frame) => {
+  const root = frame.contentDocument?.documentElement;
+  frame.style.height = "0";
+  if (root) frame.style.height = `${root.scrollHeight}px`;
+};
+const frames = () => document.querySelectorAll(".mail iframe");
+document.addEventListener("load", (event) => event.target.matches?.(".mail iframe") && fit(event.target), true);
+addEventListener("resize", () => frames().forEach(fit));
+frames().forEach(fit);

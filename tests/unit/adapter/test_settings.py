@@ -20,6 +20,9 @@ READY = {
     "stripe_webhook_secret": "whsec_invented",
     "twilio_sid": "AC" + "1" * 32,
     "twilio_token": "2" * 32,
+    "smtp": "127.0.0.1:41002",
+    "fhir_token": "3" * 32,
+    "invoice_token": "4" * 32,
 }
 
 
@@ -58,7 +61,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file_each_with_its_line(t
         tmp_path,
         ("    share: copay\n", ""),
         ("America/Chicago", "America/Chicgo"),
-        ("facility: lakeside", "facility: lakesid"),
+        ("listen: 127.0.0.1:2575\n    facility: lakeside", "listen: 127.0.0.1:2575\n    facility: lakesid"),
         ("listen: 127.0.0.1:2575", "lisen: 127.0.0.1:2575"),
         ("provider: card  ", "provider: cash  "),
     )
@@ -153,11 +156,44 @@ def test_the_sandbox_fills_in_its_addresses_and_keys_once_it_is_ready():
     assert sms["base_url"].startswith("http://127.0.0.1:41000")
     assert sms["account_sid"] == READY["twilio_sid"]
     assert settings.destinations["chart"].options["address"] == "127.0.0.1:41001"
+    assert settings.destinations["fhir"].options["base_url"] == "http://127.0.0.1:41000/fhir"
+    assert settings.destinations["fhir"].options["token"] == READY["fhir_token"]
+    assert settings.fhir()["ehr"].token.get_secret_value() == READY["invoice_token"]
+    assert settings.notifiers["mail"].options["address"] == READY["smtp"]
+
+
+def test_a_source_of_no_known_kind_is_told_the_kinds(tmp_path):
+    [missing] = problems(changed(tmp_path, ("  his:\n    type: mllp\n", "  his:\n")))
+    assert missing.endswith("sources.his.type: is missing; write mllp, fhir or broker")
+    [unknown] = problems(None, CHARTPOST_SOURCES__HIS__TYPE="telex")
+    assert "sources.his.type: is none of the known kinds; write mllp, fhir or broker" in unknown
+
+
+def test_a_map_must_carry_what_its_source_or_destination_carries():
+    [source] = problems(None, CHARTPOST_SOURCES__EHR__MAP="hl7v2-dft")
+    assert "sources.ehr.map: hl7v2-dft is a map for HL7 v2, and type: fhir carries FHIR" in source
+    [destination] = problems(None, CHARTPOST_DESTINATIONS__CHART__MAP="fhir-payment-reconciliation")
+    assert "is a map for FHIR, and type: mllp carries HL7 v2" in destination
+
+
+def test_a_source_fetches_from_a_destination_that_has_resources():
+    [other] = problems(None, CHARTPOST_SOURCES__EHR__FETCH="chart")
+    assert "sources.ehr.fetch: is no destination of type fhir" in other
+    assert "there is no destination called nowhere" in problems(None, CHARTPOST_SOURCES__EHR__FETCH="nowhere")[0]
+
+
+def test_a_short_bearer_token_is_no_secret():
+    assert "is too short to be a secret" in problems(None, CHARTPOST_SOURCES__EHR__TOKEN="12345")[0]
 
 
 def test_without_the_sandbox_section_every_place_that_counts_on_it_is_told():
     found = problems(None, CHARTPOST_SANDBOX="")
-    assert len([problem for problem in found if "there is no sandbox" in problem]) == 7
+    told = {problem.split(": ")[1] for problem in found if "there is no sandbox" in problem}
+    assert told == {
+        "sources.ehr.token", "destinations.chart.address", "destinations.fhir.base_url", "destinations.fhir.token",
+        "providers.card.secret_key", "providers.card.webhook_secret", "providers.card.base_url",
+        "notifiers.sms.account_sid", "notifiers.sms.auth_token", "notifiers.sms.base_url", "notifiers.mail.address",
+    }  # fmt: skip
 
 
 def test_play_money_and_real_people_never_meet():

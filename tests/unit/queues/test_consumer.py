@@ -13,7 +13,7 @@ import pytest
 
 from chartpost.queues.consumer import DEAD_ORIGIN, DEAD_REASON, Consumer
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher
+from chartpost.queues.publisher import NotPublished, Publisher, Unroutable
 from chartpost.queues.topology import Topology
 
 URL = "memory://"
@@ -215,3 +215,65 @@ def test_a_consumer_asks_before_each_look_and_does_not_read_while_it_is_held_up(
     finally:
         go.set()
         consumer.stop()
+
+
+class Later(Exception):
+    """What a handler raises that cannot now."""
+
+
+def test_a_message_that_has_to_wait_is_handed_over_again_and_those_behind_it_wait_too(topology, publisher) -> None:
+    key, seen, dead = topology.errand("notify"), queue.Queue[Envelope](), Inbox()
+    for body in (b"1", b"2", b"3"):
+        publisher.publish(Envelope(key, body, "text/plain"))
+    tries = iter([True, True, False, False, False])
+
+    def handle(envelope: Envelope) -> None:
+        seen.put(envelope)
+        if next(tries):
+            raise Later
+
+    consumer = Consumer(URL, topology, [key], handle, later=(Later,))
+    undertaker = Consumer(URL, topology, [topology.dead], dead)
+    consumer.start()
+    undertaker.start()
+    try:
+        arrived = [seen.get(timeout=10) for _ in range(5)]
+    finally:
+        consumer.stop()
+        undertaker.stop()
+    assert [envelope.body for envelope in arrived] == [b"1", b"1", b"1", b"2", b"3"]
+    assert arrived[0] is arrived[2], "the very same object: a handler may know how far it came"
+    assert dead.arrived.empty()
+
+
+def test_a_message_that_still_waits_when_the_consumer_stops_stays_in_the_queue(topology, publisher, consume) -> None:
+    key, tried = topology.errand("notify"), threading.Event()
+
+    def handle(envelope: Envelope) -> None:
+        tried.set()
+        raise Later
+
+    consumer = Consumer(URL, topology, [key], handle, later=(Later,))
+    consumer.start()
+    publisher.publish(Envelope(key, b"1", "text/plain", {}, "id-1"))
+    assert tried.wait(10)
+    consumer.stop()
+    assert [envelope.body for envelope in consume(key).take()] == [b"1"]
+
+
+def test_an_answer_goes_to_the_queue_that_the_message_named(topology, publisher, consume) -> None:
+    mailbox = f"answers-{uuid4().hex[:8]}"
+    publisher.publish(Envelope(topology.errand("notify"), b"?", "text/plain", {}, "m1", "c1", mailbox))
+    [asked] = consume(topology.errand("notify")).take()
+    assert asked.reply_to == mailbox
+    publisher.reply(Envelope(asked.reply_to, b"!", "text/plain", correlation_id=asked.correlation_id))
+    with kombu.Connection(URL) as connection, connection.SimpleQueue(mailbox) as answers:
+        answer = answers.get(timeout=10)
+    assert (bytes(answer.body), answer.properties["correlation_id"]) == (b"!", "c1")
+
+
+def test_an_answer_never_goes_to_a_queue_of_our_own(topology, publisher) -> None:
+    """Whoever may publish a charge could otherwise have a posting answered, or an errand woken, by us."""
+    for name in topology.names:
+        with pytest.raises(Unroutable):
+            publisher.reply(Envelope(name, b"MSH", "application/hl7-v2"))

@@ -116,6 +116,22 @@ def test_what_is_still_due_after_somebody_was_woken_for_it_is_announced_again(wo
     work.until(lambda: work.arrived == ["1", "1"])
 
 
+def test_what_ends_with_the_brokers_confirm_makes_room_for_the_next_at_once(work, start):
+    """Of postings that somebody else consumes nobody here reports back: a crowd of them must not wait for patience."""
+    work.due = [str(number) for number in range(30)]
+
+    def taken(group, limit):
+        work.tell(lambda: setattr(work, "looks", work.looks + 1))
+        due = work.due[:limit] if group == "work" else []
+        return [Announcement(key, work.envelope(key), lambda key=key: work.due.remove(key), ends=True) for key in due]
+
+    work.announcements = taken
+    start(limit=4)
+    work.until(lambda: work.arrived == [str(number) for number in range(30)])
+    work.two_more_looks()
+    assert len(work.arrived) == 30
+
+
 def test_a_wake_up_that_was_lost_is_made_up_for_after_a_while(work, start):
     work.due = ["1"]
     start(patience=0.05)

@@ -14,6 +14,12 @@ def test_a_posting_queue_is_named_after_its_destination_and_format() -> None:
     assert Topology().posting("chart", "hl7v2") == "posting.chart.hl7v2"
 
 
+def test_receipts_and_charges_are_named_after_whom_they_come_from() -> None:
+    topology = Topology(receipts=("engine",), charges=("feed",))
+    assert {topology.receipt("engine"), topology.charge("feed")} == {"posting.receipt.engine", "charge.feed"}
+    assert topology.names == {"posting.receipt.engine", "charge.feed", topology.dead}
+
+
 def test_errands_and_the_dead_queue_carry_the_prefix() -> None:
     topology = Topology("site")
     assert topology.errand("translate") == "site.errand.translate"
@@ -21,11 +27,13 @@ def test_errands_and_the_dead_queue_carry_the_prefix() -> None:
 
 
 def test_every_name_of_a_topology_is_declared() -> None:
-    topology = Topology(f"t{uuid4().hex[:8]}", ("translate", "notify"), (("chart", "hl7v2"),))
+    topology = Topology(f"t{uuid4().hex[:8]}", ("translate", "notify"), (("chart", "hl7v2"),), ("engine",), ("feed",))
     assert topology.names == {
         topology.errand("translate"),
         topology.errand("notify"),
         "posting.chart.hl7v2",
+        "posting.receipt.engine",
+        "charge.feed",
         topology.dead,
     }
     with connect("memory://") as connection:

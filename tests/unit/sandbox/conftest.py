@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 import stripe
+
+NOBODY = "http://127.0.0.1:1/fhir"  #: nobody listens there
 
 
 @dataclass
@@ -45,10 +48,13 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status = made.statuses.pop(0) if made.statuses else 200
-            made.got.put((self.path, body, {name.lower(): value for name, value in self.headers.items()}))
+            headers = {name.lower(): value for name, value in self.headers.items()} | {":method": self.command}
+            made.got.put((self.path, body, headers))
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        do_PUT = do_POST
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -78,6 +84,38 @@ def box(_process: dict[str, str]) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(**_process, web=web)
         web.post("/_control/stripe/resume")
         web.post("/_control/twilio/callbacks?mode=normal")
+        web.post("/_control/fhir/conditional?on=1")
+
+
+@pytest.fixture
+def fhir(box: SimpleNamespace) -> Iterator[httpx2.Client]:
+    """A client of the clinic's FHIR server that has its token."""
+    headers = {"Authorization": f"Bearer {box.fhir_token}", "Content-Type": "application/fhir+json"}
+    with httpx2.Client(base_url=f"{box.http}/fhir", headers=headers, timeout=10, verify=False) as made:
+        yield made
+
+
+@pytest.fixture
+def invoice(box: SimpleNamespace) -> dict[str, Any]:
+    """An Invoice over 95.00 that the clinic has sent, though nobody was there to take it."""
+    id = uuid.uuid4().hex[:12]
+    made = {
+        "resourceType": "Invoice",
+        "id": id,
+        "identifier": [{"system": "urn:test:invoices", "value": f"T-{id}"}],
+        "status": "issued",
+        "date": "2026-04-19",
+        "lineItem": [
+            {
+                "chargeItemCodeableConcept": {"text": "Office visit"},
+                "priceComponent": [{"type": "base", "amount": {"value": 95.0, "currency": "USD"}}],
+            }
+        ],
+        "totalGross": {"value": 95.0, "currency": "USD"},
+    }
+    # Written by hand: json.dumps knows no 95.00.
+    box.web.post(f"/clinic/send-fhir?to={NOBODY}", content=json.dumps(made).replace("95.0", "95.00"))
+    return made
 
 
 @pytest.fixture

@@ -19,9 +19,11 @@ def test_it_says_where_it_is_and_ends_well_when_told() -> None:
         doors = json.loads(process.stdout.readline())
         assert doors["http"].startswith("http://127.0.0.1:")
         assert doors["mllp"].startswith("127.0.0.1:")
+        assert doors["smtp"].startswith("127.0.0.1:")
         assert doors["stripe_key"] == "sk_test_x"
         assert doors["stripe_webhook_secret"].startswith("whsec_")
         assert (len(doors["twilio_sid"]), doors["twilio_sid"][:2], len(doors["twilio_token"])) == (34, "AC", 32)
+        assert (len(doors["fhir_token"]), len(doors["invoice_token"])) == (40, 40)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
         assert process.stdout.read() == b""
@@ -51,7 +53,17 @@ def test_it_does_not_outlive_its_parent() -> None:
         assert process.wait(5) == 0
 
 
-@pytest.mark.parametrize("option", ["--http=0.0.0.0:0", "--mllp=192.0.2.1:0", "--stripe-webhook=http://192.0.2.1/x"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--http=0.0.0.0:0",
+        "--mllp=192.0.2.1:0",
+        "--smtp=192.0.2.1:0",
+        "--stripe-webhook=http://192.0.2.1/x",
+        "--send-invoices-to=http://192.0.2.1/fhir",
+        "--jwks-url=http://192.0.2.1/jwks.json",
+    ],
+)
 def test_it_refuses_addresses_beyond_this_machine(option) -> None:
     done = subprocess.run([*COMMAND, option], capture_output=True, timeout=20, check=False)
     assert done.returncode != 0
@@ -59,7 +71,15 @@ def test_it_refuses_addresses_beyond_this_machine(option) -> None:
 
 
 def test_every_page_is_its_own_and_asks_for_nothing_elsewhere(box) -> None:
-    for path in ("/", "/inbox", "/clinic", "/clinic/chart/L-20481", "/stripe/dashboard"):
+    for path in (
+        "/",
+        "/inbox",
+        "/mailbox",
+        "/clinic",
+        "/clinic/chart/L-20481",
+        "/clinic/chart/LI-30902",
+        "/stripe/dashboard",
+    ):
         answer = box.web.get(path)
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -70,7 +90,14 @@ def test_every_page_is_its_own_and_asks_for_nothing_elsewhere(box) -> None:
 
 
 def test_a_wrong_control_is_told_so(box) -> None:
-    for path in ("/_control/stripe/next?answer=maybe", "/_control/clinic/next", "/_control/twilio/callbacks?mode=x"):
+    for path in (
+        "/_control/stripe/next?answer=maybe",
+        "/_control/clinic/next",
+        "/_control/twilio/callbacks?mode=x",
+        "/_control/fhir/next?answer=maybe",
+        "/_control/fhir/conditional?on=perhaps",
+        "/_control/fhir/jwks",
+    ):
         assert box.web.post(path).status_code == 400
-    for side in ("stripe", "twilio", "clinic"):
+    for side in ("stripe", "twilio", "clinic", "fhir"):
         assert box.web.post(f"/_control/{side}/nonsense").status_code == 404

@@ -1,9 +1,11 @@
-"""The parts without a network: forms, HL7 text, signatures, SMS segments."""
+"""The parts without a network: forms, HL7 text, signatures, SMS segments, FHIR's JSON and rules."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
+from decimal import Decimal
 
 import pytest
 import stripe
@@ -11,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stripe._encode import _api_encode
 
-from chartpost.adapter.sandbox import forms, wire
+from chartpost.adapter.sandbox import fhir_json, fhir_rules, forms, wire
+from chartpost.adapter.sandbox.chart import Charts
+from chartpost.adapter.sandbox.fhir_charts import FhirCharts
+from chartpost.adapter.sandbox.fhir_store import Store
 from chartpost.adapter.sandbox.ids import Ids
 from chartpost.adapter.sandbox.stripe_params import Line, SessionParams
 from chartpost.adapter.sandbox.stripe_state import StripeState
@@ -96,3 +101,71 @@ def test_numbers_are_e164() -> None:
     assert valid("+16085550101")
     assert valid("+4915550100123")
     assert not any(valid(n) for n in ("16085550101", "+1608555010", "+0123456789", "", "+1608555010x"))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
+    | st.sampled_from(["Invoice", "Patient", "issued", "cancelled", "Patient/1", "#1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "id"]), inner, max_size=2),
+    max_leaves=8,
+)  # fmt: skip
+OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=5)
+
+
+def odd(**elements: st.SearchStrategy) -> st.SearchStrategy:
+    """Anything, or an object with some of these elements, or a list of such."""
+    made = st.fixed_dictionaries({}, optional={name: value | VALUES for name, value in elements.items()})
+    return made | st.lists(made, max_size=2) | VALUES
+
+
+MONEY = odd(value=VALUES, currency=VALUES)
+CONCEPT = odd(text=VALUES, coding=odd(display=VALUES))
+PATIENT = {"resourceType": st.just("Patient"), "name": odd(family=VALUES, given=VALUES), "birthDate": VALUES}
+INVOICE = {
+    "resourceType": st.just("Invoice"),
+    "identifier": odd(system=VALUES, value=VALUES),
+    "subject": odd(reference=VALUES),
+    "contained": odd(id=VALUES, **PATIENT),
+    "lineItem": odd(chargeItemCodeableConcept=CONCEPT, priceComponent=odd(amount=MONEY)),
+    "totalGross": MONEY,
+    "date": VALUES,
+}
+ENTRY = odd(fullUrl=VALUES, resource=st.fixed_dictionaries({}, optional={"id": VALUES} | INVOICE))
+
+
+@given(OBJECTS)
+def test_what_is_written_is_read_again_to_the_last_digit(value) -> None:
+    value = value | {"resourceType": "Invoice"}
+    try:
+        raw = fhir_json.encode(value)
+    except UnicodeEncodeError:  # half a character: nothing that was read holds one
+        return
+    again = fhir_json.decode(raw)
+    assert fhir_json.encode(again) == raw
+    assert json.loads(raw) == json.loads(fhir_json.encode(again))
+
+
+def test_decimals_keep_their_zeros() -> None:
+    raw = b'{"resourceType":"Invoice","a":10.00,"b":-0.50,"c":7,"d":120.000}'
+    assert fhir_json.decode(raw)["a"] == Decimal("10.00")
+    assert fhir_json.encode(fhir_json.decode(raw)) == raw
+
+
+@given(st.binary(max_size=80) | st.text(alphabet='{}[]",:0.1eE-nul resourceType', max_size=60).map(str.encode))
+def test_any_bytes_are_a_resource_or_refused(raw) -> None:
+    with contextlib.suppress(fhir_json.Refused):
+        fhir_json.decode(raw)
+
+
+@given(OBJECTS, st.sampled_from(["PaymentReconciliation", "PaymentNotice"]))
+def test_the_rules_judge_any_object(value, type) -> None:
+    assert fhir_rules.problems(value | {"resourceType": type})
+
+
+@given(st.fixed_dictionaries(INVOICE, optional={"id": VALUES, "status": VALUES}), st.lists(ENTRY, max_size=2))
+def test_any_invoice_can_be_kept_and_shown(invoice, entries) -> None:
+    charts = FhirCharts(Charts(), Store(Ids(7)))
+    charts.keep(invoice)
+    charts.keep({"resourceType": "Bundle", "entry": [*entries, {"resource": invoice}]})
+    for chart in charts.charts.charts.values():
+        chart.json()

@@ -13,3 +13,7 @@ def upgrade() -> None:
     op.add_column("message", sa.Column("fetched", sa.LargeBinary(), nullable=True))
     op.add_column("hold", sa.Column("closed_by", sa.Text(), server_default="", nullable=False))
     op.add_column("hold", sa.Column("note", sa.Text(), server_default="", nullable=False))
+    statement = sa.text("type = 'Invoice'")
+    op.create_index(
+        "ix_message_statement", "message", ["lane", "id"], sqlite_where=statement, postgresql_where=statement
+    )

@@ -6,7 +6,7 @@ import pytest
 from workbench import Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import share, translate
+from chartpost.adapter.flow import reading, share, translate
 from chartpost.adapter.ledger import tables
 
 
@@ -212,14 +212,14 @@ def test_a_request_opened_and_settled_in_one_batch_writes_to_nobody(bench):
 
 
 def test_a_bug_in_the_reader_holds_its_message_and_the_rest_of_the_batch_goes_on(bench, monkeypatch):
-    reading = translate.read
+    read = reading.read_dft
 
     def broken(message, *rest, **named):
         if message.text("PID", 18) == "A-2":
             raise ZeroDivisionError("a bug")
-        return reading(message, *rest, **named)
+        return read(message, *rest, **named)
 
-    monkeypatch.setattr(translate, "read", broken)
+    monkeypatch.setattr(reading, "read_dft", broken)
     bench.receive(*(dft(line("CG", "5.00"), account=f"A-{n}") for n in (1, 2, 3)))
     bench.translate()
     assert [row.state for row in bench.rows(tables.message)] == ["translated", "held", "translated"]

@@ -1,0 +1,159 @@
+"""What several commands share: their options, the ledger to read or to write, and rows as JSON or as a table.
+
+Everything heavy is imported where it is used: `chartpost --help` must not wait for it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chartpost.adapter.errors import ConfigurationError, Transient
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from sqlalchemy import Connection
+
+    from chartpost.adapter.flow.context import Flow
+    from chartpost.adapter.keys import Keys
+    from chartpost.adapter.ledger.store import Store
+
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration; without it the embedded sample.")
+]
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a row.")]
+DATA = Path("chartpost-data")
+
+#: Columns that are numbers.
+_RIGHT = frozenset(["amount", "asked", "balance", "due", "entries", "late_seconds", "later", "leased", "messages"]) | {
+    "open", "paid", "payments", "readers", "waiting",
+}  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------- the ledger
+
+
+@contextmanager
+def reading(config: Path | None, data: Path) -> Iterator[Connection]:
+    """Open the ledger to read, also while `serve` runs. Raises ConfigurationError when there is none."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    store, _ = _open(config, data, readonly=True)
+    try:
+        with store.read() as connection:
+            yield connection
+    except (OperationalError, ProgrammingError) as error:
+        raise ConfigurationError([f"the ledger cannot be read ({type(error.orig).__name__}: {error.orig})"]) from None
+    finally:
+        store.close()
+
+
+@contextmanager
+def deciding(config: Path | None, data: Path) -> Iterator[Flow]:
+    """Open the ledger to write, also while `serve` runs: what a person decides. Calls nobody outside.
+
+    Raises ConfigurationError when there is no ledger, or it is not this program's to write.
+    """
+    os.umask(0o077)
+    from chartpost.adapter import checks, settings, wiring
+    from chartpost.adapter.ledger import migrations
+
+    loaded = settings.load(config, os.environ)
+    store, keys = _open(config, data, readonly=False)
+    try:
+        if (found := migrations.revision(store.engine)) != migrations.HEAD:
+            raise ConfigurationError(
+                [f"the ledger has schema {found or 'none'}, this program {migrations.HEAD}; start `serve` once"]
+            )
+        if not store.has_our_keys():
+            raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
+        # Nobody is called, so what a sandbox that does not run would say may be supposed.
+        supposed = loaded.resolve_sandbox(checks.SUPPOSED) if loaded.sandbox else loaded
+        yield wiring.make_flow(supposed, keys, store, loaded.public_url or f"http://{loaded.web}")
+    except Transient as error:
+        raise ConfigurationError([f"{error}; nothing was changed, try again"]) from None
+    finally:
+        store.close()
+
+
+def _open(config: Path | None, data: Path, *, readonly: bool) -> tuple[Store, Keys]:
+    from chartpost.adapter import settings
+    from chartpost.adapter.keys import data_keys
+    from chartpost.adapter.ledger import sealed
+    from chartpost.adapter.ledger.store import Store, sqlite_url
+
+    url = settings.database(config, os.environ)
+    if not data.is_dir():
+        raise ConfigurationError([f"{data}: there is no such data directory; name the one of `serve` with --data"])
+    if url == "sqlite":
+        ledger = data / "chartpost.db"
+        if not ledger.exists():
+            raise ConfigurationError([f"{data}: holds no ledger yet; `chartpost serve` makes it"])
+        # SQLite makes files beside it that its owner must be able to write.
+        if not readonly and ledger.stat().st_uid != os.geteuid():
+            raise ConfigurationError([f"{ledger}: belongs to another user; run this as the user that `serve` runs as"])
+        url = sqlite_url(data.resolve())
+    keys = data_keys(data, make=False)
+    sealed.use(sealed.Keyring(keys.searching, keys.sealing))
+    return Store.open(url, readonly=readonly, migrate=False), keys
+
+
+def person() -> str:
+    """Return who gives the command, as this machine calls them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.geteuid())
+
+
+# --------------------------------------------------------------------------------------------------------- printing
+
+
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a JSON array with one object a line, so that `grep` works on it too."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    print("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+
+
+def screen() -> Console:
+    """Return where to print: colours and the terminal's width on a terminal; a pipe gets whole lines."""
+    from rich.console import Console
+
+    return Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000, highlight=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], count: str = "") -> None:
+    """Print rows as a table for people; `count` names one of them: "hold"."""
+    shown = list(rows)
+    console = screen()
+    console.print(table(columns, shown))
+    if count:
+        console.print(f"[dim]{len(shown)} {count}{'s' * (len(shown) != 1)}[/]")
+
+
+def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Any:
+    """Return rows as a table without lines."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in _RIGHT else "left")
+    for row in rows:
+        made.add_row(*(Text(_cell(row[column])) for column in columns))
+    return made
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {one}" for key, one in value.items())
+    return "" if value is None else str(value)

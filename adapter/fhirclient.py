@@ -1,0 +1,201 @@
+"""A small FHIR client: what our postings and our sources need of a server, and nothing more.
+
+Reading has no effect, so a read that nobody answered is merely Transient. What writes leaves Ambiguous as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr, model_validator
+
+from chartpost.adapter.errors import Ambiguous, Permanent, Transient
+from chartpost.adapter.httpcall import Reply, call, secure
+from chartpost.adapter.smart import Smart, Tokens
+from chartpost.mappings.fhir import jsontext
+
+#: The largest resource that is read, in bytes; and the largest CapabilityStatement: complete ones name every profile.
+MAX_RESOURCE = 1_048_576
+MAX_STATEMENT = 16_777_216
+#: Seconds for which a server is believed to offer what it said it did.
+STATEMENT_SECONDS = 3_600
+
+JSON = "application/fhir+json"
+_REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?")
+_ELEMENT = re.compile(r"[A-Z][A-Za-z]{1,63}(\.[a-z][A-Za-z0-9]{0,63}(\[[0-9]{1,4}\])?){1,12}")
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,128}"')
+
+#: The codes of an issue, from R4 to R5 (http://hl7.org/fhir/issue-type): a closed list cannot name a person.
+CODES = frozenset({
+    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden",
+    "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long",
+    "code-invalid", "extension", "too-costly", "business-rule", "conflict", "limited-filter", "transient", "lock-error",
+    "no-store", "exception", "timeout", "incomplete", "throttled", "informational", "success",
+})  # fmt: skip
+
+
+class Server(BaseModel):
+    """A FHIR server and how it knows us. A destination of `type: fhir` is one; so is a source's `fetch`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: str  #: "https://fhir.example.org/r4"
+    token: SecretStr | None = None  #: a bearer token that does not change
+    smart: Smart | None = None  #: or SMART Backend Services
+    timeout_seconds: PositiveFloat = 15
+    allow_insecure: bool = False  #: let http:// lead to another machine: whoever is between reads token and payments
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        try:
+            secure(self.base_url, allow_insecure=self.allow_insecure)
+        except ValueError as error:
+            raise ValueError(f"base_url {error}") from None
+        if self.token is not None and self.smart is not None:
+            raise ValueError("token and smart are given; keep one of the two")
+        if self.token is not None and not re.fullmatch(r"[\x21-\x7e]+", self.token.get_secret_value()):
+            raise ValueError("token must be one word of plain characters")
+        return self
+
+
+class FhirClient:
+    """Calls one FHIR server. Threads may share it."""
+
+    def __init__(self, server: Server) -> None:
+        self._base = server.base_url.rstrip("/")
+        self._fixed = server.token.get_secret_value() if server.token else ""
+        self._tokens = Tokens(server.smart, server.timeout_seconds) if server.smart else None
+        self._timeout = server.timeout_seconds
+        self._statement: Mapping[str, Any] = {}
+        self._stated = float("-inf")
+        self._turn = threading.Lock()
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *,
+        headers: Mapping[str, str] | None = None, max_bytes: int = MAX_RESOURCE,
+    ) -> Reply:  # fmt: skip
+        """Send one request to a path below base_url; after a 401 once more, with a new token.
+
+        Raises Transient when it did not happen, Ambiguous when it may have, Permanent when no token is to be had.
+        """
+        token = self._tokens.get() if self._tokens else self._fixed
+        reply = self._call(method, path, body, headers or {}, token, max_bytes)
+        if reply.status == 401 and self._tokens:
+            token = self._tokens.get(instead_of=token)
+            reply = self._call(method, path, body, headers or {}, token, max_bytes)
+        return reply
+
+    def get(self, path: str, *, max_bytes: int = MAX_RESOURCE) -> Reply:
+        """Look at a path below base_url, past every cache. Raises Transient or Permanent."""
+        try:
+            reply = self.request("GET", path, headers={"Cache-Control": "no-cache"}, max_bytes=max_bytes)
+        except Ambiguous as error:
+            raise Transient(str(error)) from None
+        if reply.status >= 500 or reply.status in (408, 429):
+            raise Transient(f"the FHIR server answered HTTP {reply.status}")
+        return reply
+
+    def read(self, reference: str) -> dict[str, Any] | None:
+        """Return the resource behind "Patient/12", or None: gone, contained, or on a server that is not this one.
+
+        Raises Transient when the server cannot say now, Permanent when it refuses or what it answers cannot be read.
+        """
+        path = self.path(reference)
+        reply = self.get(path) if path else None
+        if reply is None or reply.status in (404, 410):
+            return None
+        return resource(reply, path.partition("/")[0])
+
+    def path(self, reference: str) -> str:
+        """Return "Patient/12" for a reference, relative or absolute, that this server resolves; "" for any other."""
+        path = reference.removeprefix(self._base + "/")
+        return path if _REFERENCE.fullmatch(path) else ""
+
+    def offer(self, kind: str) -> Mapping[str, Any]:
+        """Return what the server's CapabilityStatement says of a resource type; {} when it says nothing of it.
+
+        The statement is fetched once an hour. Raises Transient when the server cannot say now.
+        """
+        with self._turn:
+            if time.monotonic() - self._stated > STATEMENT_SECONDS:
+                self._statement = _decoded(self.get("metadata", max_bytes=MAX_STATEMENT)) or {}
+                self._stated = time.monotonic()
+        return next((offer for offer in _offers(self._statement) if offer.get("type") == kind), {})
+
+    def _call(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], token: str, max_bytes: int
+    ) -> Reply:
+        sent = {"Accept": JSON, **headers}
+        if body is not None:
+            sent["Content-Type"] = JSON
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        return call(method, f"{self._base}/{path}", sent, body, timeout=self._timeout, max_bytes=max_bytes)
+
+
+def resource(reply: Reply, kind: str) -> dict[str, Any]:
+    """Return the resource that a server answered. Raises Permanent for any other answer, naming no value of it."""
+    if reply.status != 200:
+        raise Permanent(f"the FHIR server refused to show the {kind}: HTTP {reply.status}", str(reply.status))
+    found = _decoded(reply)
+    if found is None or found.get("resourceType") != kind:
+        raise Permanent(f"the FHIR server's answer is no {kind} that can be read (too long, too deep, or no FHIR JSON)")
+    return found
+
+
+def version(reply: Reply, found: Mapping[str, Any]) -> str:
+    """Return the entity tag for If-Match: the ETag, else one of meta.versionId (FHIR §3.1.0.7); "" without either."""
+    meta = found.get("meta")
+    number = meta.get("versionId") if isinstance(meta, dict) else None
+    tag = reply.headers.get("etag") or (f'W/"{number}"' if isinstance(number, str) else "")
+    return tag if _ETAG.fullmatch(tag) else ""
+
+
+def reasons(reply: Reply) -> str:
+    """Say why, in words that cannot name a person: code and element of an OperationOutcome's issues, nothing else."""
+    found = _decoded(reply) or {}
+    issues = _dicts(found.get("issue")) if found.get("resourceType") == "OperationOutcome" else iter(())
+    return "; ".join(dict.fromkeys(filter(None, map(_reason, issues))))[:200]
+
+
+def succeeded(reply: Reply) -> bool:
+    """Tell whether the body of a 2xx is a server's: nothing, or a resource that reports no error.
+
+    A login page is answered 200, too.
+    """
+    if not reply.body.strip():
+        return reply.whole
+    found = _decoded(reply) or {}
+    failed = any(issue.get("severity") in ("error", "fatal") for issue in _dicts(found.get("issue")))
+    return isinstance(found.get("resourceType"), str) and not failed
+
+
+def _reason(issue: Mapping[str, Any]) -> str:
+    code, where = issue.get("code"), issue.get("expression")
+    if issue.get("severity") in ("warning", "information", "success"):
+        return ""
+    elements = [x for x in where if isinstance(x, str) and _ELEMENT.fullmatch(x)] if isinstance(where, list) else []
+    said = [", ".join(elements), code if isinstance(code, str) and code in CODES else ""]
+    return ": ".join(filter(None, said))
+
+
+def _decoded(reply: Reply) -> dict[str, Any] | None:
+    try:
+        found = jsontext.decode(reply.body) if reply.whole and reply.status != 204 else None
+    except jsontext.FhirError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _offers(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for rest in _dicts(statement.get("rest")):
+        if rest.get("mode") == "server":
+            yield from _dicts(rest.get("resource"))
+
+
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())

@@ -1,0 +1,130 @@
+"""One Invoice at the door: which one it is, and whether it may be taken. Pure.
+
+It is known by its first business identifier, else by its resource id; that makes its account. The newest state of an
+Invoice counts, so an update under the same name is always welcome, and one under another name never.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from chartpost.adapter.ledger.invoices import INVOICE, Known, Seen
+from chartpost.adapter.ledger.sealed import keyring
+from chartpost.adapter.ledger.states import Message
+from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.fhir.outcome import Issue
+from chartpost.mappings.fhir.read import identity
+from chartpost.mappings.mapfile import Map
+
+ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
+
+_LONG = 200  # characters of a name that we keep and index
+
+
+class Refused(Exception):
+    """A body, or one entry of it, is not taken: the status of the answer, and why."""
+
+    def __init__(self, status: int, *issues: Issue) -> None:
+        super().__init__(status)
+        self.status, self.issues = status, issues
+
+
+class Done(NamedTuple):
+    """What becomes of one resource: its HTTP status, and the message that stands for it."""
+
+    status: int
+    id: str = ""  #: of an Invoice; "" for anything else
+    row: int = -1  #: its place among the receipts; -1: nothing is stored for it
+    message: int = 0  #: where nothing is stored because it is there already: the message that holds it
+    issues: tuple[Issue, ...] = ()
+
+
+class Wanted(NamedTuple):
+    """An Invoice in hand."""
+
+    id: str  #: the resource id by which the sender knows it; "" where it says none
+    key: str  #: control key
+    lane: str
+    raw: bytes  #: what its row holds
+    where: str  #: FHIRPath of it in the body
+    only_if_new: str = ""  #: the control key that If-None-Exist asks for
+    if_match: str = ""
+
+
+def identify(
+    resource: dict[str, Any], raw: bytes, where: str, map: Map, place: tuple[str, str], *, id: str = "",
+    if_none_exist: str = "", if_match: str = "",
+) -> Wanted:  # fmt: skip
+    """Say which Invoice this is. `place` is source and facility, `id` the one of its address. Raises Refused."""
+    own = resource.get("id", "")
+    if not isinstance(own, str) or (own and not ID.fullmatch(own)) or (id and not ID.fullmatch(id)):
+        raise Refused(400, Issue("value", "an id has 1 to 64 letters, digits, - and .", f"{where}.id"))
+    if id and own and id != own:
+        raise Refused(400, Issue("invalid", "the id in the resource is not the one in the address", f"{where}.id"))
+    id = id or own
+    try:
+        system, value = identity(resource, map, id)
+    except ValueError as error:
+        raise Refused(400, Issue("invalid", str(error), where)) from None
+    if not value:
+        # No id and no identifier: the same content is then the same Invoice, or a repeated POST would bill twice.
+        id = value = keyring().digest(jsontext.encode(resource)).hex()
+    lane = keyring().search(*place, f"{system}|{value}" if system else value)
+    condition = _condition(if_none_exist, where) if if_none_exist else ""
+    return Wanted(id, _key(system, value), lane, raw, where, condition, if_match)
+
+
+def decide(wanted: Wanted, known: Known, claimed: dict[str, str]) -> Done:
+    """Say what becomes of an Invoice. `claimed` is id → lane of those before it in the body. Raises Refused."""
+    if wanted.only_if_new and (there := known.by_key.get(wanted.only_if_new)):
+        return Done(200, there.id, message=there.message)
+    same = known.by_key.get(wanted.key)
+    id = wanted.id or (same.id if same else keyring().search(wanted.key))
+    earlier = known.by_id.get(id)
+    if wanted.if_match and not _matches(wanted.if_match, earlier):
+        text = "the Invoice is no longer, or never was, the version in If-Match"
+        raise Refused(412, Issue("conflict", text, wanted.where))
+    if earlier is not None and earlier.lane != wanted.lane:
+        _other_account(earlier, wanted)
+    if claimed.setdefault(id, wanted.lane) != wanted.lane:
+        raise Refused(422, Issue("business-rule", "this id stands for another Invoice, too", f"{wanted.where}.id"))
+    return Done(200 if same or earlier else 201, id)
+
+
+def _other_account(earlier: Seen, wanted: Wanted) -> None:
+    """Refuse what would put one Invoice on a second account, and bill it twice.
+
+    Without an account nothing was billed yet: a draft often gets its number only when it is issued.
+    """
+    if earlier.booked or earlier.state == Message.HELD:
+        text = (
+            "an Invoice with this id came before with another business identifier, or one of the two has none; "
+            "send it as it was named first, or cancel that one and send a new Invoice"
+        )
+        raise Refused(422, Issue("business-rule", text, f"{wanted.where}.identifier"))
+    if earlier.state in (Message.RECEIVED, Message.FETCHING):
+        text = "its last version is still being worked; send it again in a moment"
+        raise Refused(503, Issue("transient", text, wanted.where))
+
+
+def _matches(if_match: str, earlier: Seen | None) -> bool:
+    """Compare If-Match (RFC 9110 §13.1.1; weak, as FHIR has it) with the newest version."""
+    tag = if_match.strip()
+    return earlier is not None and (tag == "*" or tag.removeprefix("W/").strip('"') == str(earlier.message))
+
+
+def _condition(text: str, where: str) -> str:
+    """Return the control key that If-None-Exist asks for (FHIR R4 §3.1.0.8.1). Raises Refused."""
+    pairs = parse_qsl(text.rpartition("?")[2], keep_blank_values=True)
+    system, bar, value = pairs[0][1].partition("|") if len(pairs) == 1 and pairs[0][0] == "identifier" else ("", "", "")
+    if not bar or not value or "," in value or "\0" in system + value:
+        text = "If-None-Exist takes identifier=system|value and nothing else"
+        raise Refused(400, Issue("not-supported", text, where))
+    return _key(system, value)
+
+
+def _key(system: str, value: str) -> str:
+    key = f"{INVOICE}|{system}|{value}"
+    return key if len(key) <= _LONG else keyring().search(key)

@@ -1,0 +1,71 @@
+"""The CapabilityStatement: what the face does, made of the table that routes it. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from importlib.metadata import version as version_of
+from typing import Any
+
+from chartpost.adapter.flow.receive_fhir import BUNDLES, Version
+from chartpost.adapter.web.fhir_outcome import FHIR_JSON
+from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS, RECONCILIATION, VERSIONS
+
+#: handler → FHIR's word for it (code systems restful-interaction of types).
+_CODES = {"create": "create", "update": "update", "search": "search-type", "read": "read"}
+_INVOICE = (
+    "Each states what is owed now; the newest counts. It is known by its first business identifier, else by its id: "
+    "a create with an identifier that is known is an update (200). An id in a create is kept. If-None-Exist takes "
+    "identifier=system|value. If-Match is honoured. What was taken is not read back here."
+)
+_BUNDLES = (
+    f"Bundles are taken at the base and at /Bundle: {', '.join(BUNDLES)}. All but a batch are all or nothing. "
+    "Resources other than Invoice are kept for the Invoices in the same Bundle that refer to them, and answered 202."
+)
+
+
+def capability(version: Version, base: str, since: dt.datetime) -> dict[str, Any]:
+    """Return the statement of one source's face at `base`; `since` is when this process began to offer it."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": since.astimezone(dt.UTC).isoformat(timespec="seconds"),
+        "kind": "instance",
+        "software": {"name": "Chartpost", "version": version_of("chartpost")},
+        "implementation": {"description": "Charges in, payments out", "url": base},
+        "fhirVersion": VERSIONS[version][0],
+        "format": [FHIR_JSON, "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": _BUNDLES,
+                "security": {"description": "Authorization: Bearer with the token of this source; metadata is open"},
+                "resource": [
+                    {
+                        "type": "Invoice", "documentation": _INVOICE, "interaction": _interactions("Invoice"),
+                        "versioning": "versioned", "readHistory": False, "updateCreate": True,
+                        "conditionalCreate": True, "conditionalUpdate": False, "conditionalDelete": "not-supported",
+                    },
+                    {
+                        "type": RECONCILIATION, "interaction": _interactions(RECONCILIATION),
+                        "versioning": "versioned", "readHistory": False, "updateCreate": False,
+                        "conditionalCreate": False, "conditionalUpdate": False, "conditionalDelete": "not-supported",
+                        "searchParam": [
+                            {"name": one.name, "type": one.type, "documentation": one.means} for one in PARAMETERS
+                        ],
+                    },
+                ],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "operation": [
+                    {
+                        "name": "process-message",
+                        "definition": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+                    }
+                ],
+            }
+        ],
+    }  # fmt: skip
+
+
+def _interactions(resource: str) -> list[dict[str, str]]:
+    mine = [one.handler for one in INTERACTIONS if one.path.split("/")[0] == resource]
+    return [{"code": _CODES[handler]} for handler in dict.fromkeys(mine)]
