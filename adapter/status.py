@@ -156,8 +156,9 @@ def by_state(connection: Connection, table: Table, time: ColumnElement[Any], now
     found: View = {}
     for name, span in (("hour", HOUR), ("day", DAY)):
         first = first_since(connection, table, time, now - span)
-        counted = select(table.c.state, func.count()).where(table.c.id >= first).group_by(table.c.state)
-        found[name] = dict(connection.execute(counted.order_by(table.c.state)).tuples().all())
+        counted = select(table.c.state, func.count().label("number")).where(table.c.id >= first)
+        rows = connection.execute(counted.group_by(table.c.state).order_by(table.c.state))
+        found[name] = {row.state: row.number for row in rows}
     return found
 
 

@@ -106,7 +106,7 @@ def world(settings: Settings) -> World:
         servers={
             name: senders[source.fetch]
             for name, source in settings.sources.items()
-            if isinstance(source, FhirRules) and source.fetch is not None
+            if isinstance(source, FhirRules) and source.fetch in senders
         },
         providers=made(plugins.PROVIDERS, settings.providers),
         notifiers=made(plugins.NOTIFIERS, settings.notifiers),

@@ -1,7 +1,7 @@
 """The map file for charges: which message types, which account, and which value comes from where.
 
 A file is YAML that can be read aloud: "charge: target amount, path FT1-11, transform money". Every problem of a file is
-reported at once, with its line. HL7 v2 and FHIR are two dialects of one language (fhir/dialect.py). What goes out,
+reported at once, with its line. HL7 v2 and FHIR are two dialects of one language (dialect.py). What goes out,
 payments, is described by postingmap.py.
 """
 
@@ -18,73 +18,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chartpost.mappings import transforms
+from chartpost.mappings.dialect import CHARGE_TARGETS, CHART, HL7V2, MESSAGE_TARGETS, Dialect, DialectName
 from chartpost.mappings.model import Kind
-from chartpost.mappings.paths import AnyPath, compile_path
-from chartpost.mappings.transforms import Shape, Step, Transform
+from chartpost.mappings.paths import AnyPath
+from chartpost.mappings.transforms import Shape, Step
 from chartpost.mappings.yamltext import Document, MapError, Where
 
-__all__ = ["Map", "MapError", "Row", "load", "parse", "read_file"]
+__all__ = ["CHARGE_TARGETS", "CHART", "MESSAGE_TARGETS", "Map", "MapError", "Row", "load", "parse", "read_file"]
 
-#: What a message of HL7 v2 has once, and the shape each value must end up in.
-MESSAGE_TARGETS: dict[str, Shape] = {
-    "patient.family": "text",
-    "patient.given": "text",
-    "patient.contacts": "contacts",
-    "guarantor.family": "text",
-    "guarantor.given": "text",
-    "guarantor.contacts": "contacts",
-    "financial_class": "text",
-    "balance": "money",
-}
-#: What every FT1 has. `unit_price` × `quantity` counts only where `amount` has nothing.
-CHARGE_TARGETS: dict[str, Shape] = {
-    "kind": "text",
-    "amount": "money",
-    "unit_price": "money",
-    "quantity": "number",
-    "insurance": "money",
-    "reference": "text",
-    "payment_reference": "text",
-    "service_date": "date",
-    "code": "text",
-    "description": "text",
-}
-CHART = re.compile(r"chart\.([A-Z][A-Z0-9]{2}-[1-9]\d?)")
 IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of ours, leave it out and say so
-
-DialectName = Literal["hl7v2", "fhir"]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What differs between maps of HL7 v2 and of FHIR: the paths, and what there is to say."""
-
-    name: DialectName
-    compile_path: Callable[[str], AnyPath]  #: raises ValueError
-    compile_account: Callable[[str], AnyPath]  #: the same for the paths of `account:`
-    transforms: Mapping[str, Transform]
-    message: Mapping[str, Shape]  #: targets under `message:`
-    charge: Mapping[str, Shape]  #: targets under `charge:`
-    chart: re.Pattern[str]  #: further targets under `message:`: what is kept for the chart
-    chart_example: str
-    needed: Mapping[str, tuple[str, ...]]  #: section → targets without which nothing could be read
-    messages: re.Pattern[str]
-    messages_are: str
-
-
-HL7V2 = Dialect(
-    name="hl7v2",
-    compile_path=compile_path,
-    compile_account=compile_path,
-    transforms=transforms.TRANSFORMS,
-    message=MESSAGE_TARGETS,
-    charge=CHARGE_TARGETS,
-    chart=CHART,
-    chart_example="chart.PID-3",
-    needed={"charge": ("kind", "amount")},
-    messages=re.compile(r"[A-Z]{3}(\^[A-Z0-9]{3})?"),
-    messages_are="a message type such as DFT^P03",
-)
 
 
 def _dialect(name: DialectName) -> Dialect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules, Version
 from chartpost.adapter.flow.reconciliations import Reconciliations
@@ -22,7 +22,7 @@ from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.web.fhir import FhirDoor, FhirFace
-from chartpost.adapter.web.fhir_outcome import failed
+from chartpost.adapter.web.fhir_outcome import failed, is_fhir
 from chartpost.adapter.web.guard import Guard, security_headers
 from chartpost.adapter.web.health import Health
 from chartpost.adapter.web.openapi import OpenApi
@@ -47,7 +47,9 @@ def face(store: Store, committer: Committer, *doors: FhirDoor, url: str = URL) -
         with store.read() as connection:
             return connection.exec_driver_sql("SELECT 1").scalar()
 
-    answer_failure: Callable[[Request, int, str], Response] = lambda request, status, code: failed(status, code)  # noqa: E731
+    def answer_failure(request: Request, status: int, code: str) -> Response:
+        return failed(status, code) if is_fhir(request.url.path) else PlainTextResponse(code, status)
+
     fhir = FhirFace(by_name, committer, public_url=url, clock=store.clock)
     return Starlette(
         routes=[*Health(select_one).routes(), *OpenApi(url).routes(), *fhir.routes()],

@@ -120,11 +120,17 @@ def configuration(outside: Mapping[str, str] | None = None, currency: str = "USD
     for share in ("all", "copay"):
         rest = {"type": "fhir", "token": TOKEN, "share": share, "map": "fhir-invoice"}
         sources[f"fhir_{share}"] = {key: value for key, value in source.items() if key != "listen"} | rest
+        if outside:
+            sources[f"fhir_{share}"] |= {"destinations": ["fhir"], "fetch": "fhir"}
     data: dict[str, Any] = {"facilities": {"lakeside": clinic}, "sources": sources}
     if outside:
         data["destinations"] = {
-            "chart": {"type": "mllp", "address": outside["mllp"], "map": "hl7v2-dft-payment", "timeout_seconds": 2}
-        }
+            "chart": {"type": "mllp", "address": outside["mllp"], "map": "hl7v2-dft-payment", "timeout_seconds": 2},
+            "fhir": {
+                "type": "fhir", "base_url": outside["http"] + "/fhir", "token": outside["fhir_token"],
+                "map": "fhir-payment-reconciliation", "timeout_seconds": 2, "settle_invoice": True,
+            },
+        }  # fmt: skip
         data["providers"] = {
             "card": {
                 "type": "stripe", "secret_key": outside["stripe_key"], "base_url": outside["http"] + "/stripe",

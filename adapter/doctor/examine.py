@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chartpost.adapter import checks, settings
+from chartpost.adapter import checks, settings, smart
 from chartpost.adapter.doctor import backends, machine, outside
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.errors import ConfigurationError
@@ -86,6 +86,8 @@ def _problem(text: str) -> Finding:
 def _looks(file: YamlFile, loaded: settings.Settings | None, data: Path) -> dict[str, Look]:
     """Return every look by the name of what it looks at. Parts of a broken configuration are looked at alone."""
     top: Mapping[str, Any] = file.data
+    if (data / "link.key").exists():  # in use; before that there is no key to sign with, and none is made here
+        smart.use(data)
     running = is_running(data)
     looks: dict[str, Look] = {"data": lambda: machine.data(data)}
     doors = _doors(top)
@@ -101,8 +103,6 @@ def _looks(file: YamlFile, loaded: settings.Settings | None, data: Path) -> dict
     for name, source in _parts(top, "sources").items():
         if source.get("acks"):
             looks[f"sources.{name}.acks"] = _reach(f"sources.{name}.acks", source["acks"])
-        if isinstance(fetch := source.get("fetch"), dict):
-            looks[f"sources.{name}.fetch"] = _reach(f"sources.{name}.fetch", fetch.get("base_url"))
     return looks
 
 

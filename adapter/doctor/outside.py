@@ -41,18 +41,21 @@ def plugin(what: str, group: str, options: Mapping[str, Any]) -> Iterator[Findin
     if "sandbox" in options.values():
         yield Finding(what, State.SKIPPED, "belongs to the sandbox, which `serve` starts")
         return
-    made = _made(group, kind, options)
-    if made is None or _UNREAD in options.values():
+    try:
+        if _UNREAD in options.values():
+            raise ConfigurationError(["a secret could not be read"])
+        made = _made(group, kind, options)
+    except (ConfigurationError, ValidationError):
         yield Finding(what, State.SKIPPED, "its options are wrong; see the configuration's problems")
         return
     if not isinstance(made, ports.Checkable):
         at = options.get("address") or options.get("base_url")
-        yield from reach(what, at) if at else [Finding(what, State.OK, f"{kind}: nothing to reach")]
+        yield from reach(what, at) if at else [Finding(what, State.OK, f"{kind}: nothing outside to reach")]
         return
     problems = made.check()
     for problem in problems:
         text, _, fix = problem.partition("; ")
-        yield Finding(what, State.PROBLEM, text, fix)
+        yield Finding(what, State.PROBLEM, text, fix or "check its address, keys and options")
     if not problems:
         yield Finding(what, State.OK, f"{kind} answers" + (", and takes our keys" if group != plugins.SENDERS else ""))
     if isinstance(made, ports.Clocked):
@@ -63,15 +66,12 @@ def plugin(what: str, group: str, options: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _made(group: str, kind: str, options: Mapping[str, Any]) -> Any:
-    """Make the plugin with a short time-out; None where its options are wrong."""
-    try:
-        checked = plugins.options_model(group, kind).model_validate(options)
-        timeout = getattr(checked, "timeout_seconds", None)
-        if isinstance(timeout, float) and timeout > SECONDS:
-            checked = checked.model_copy(update={"timeout_seconds": SECONDS})
-        return plugins.load(group, kind)(checked)
-    except (ConfigurationError, ValidationError):
-        return None
+    """Make the plugin, with a short time-out."""
+    checked = plugins.options_model(group, kind).model_validate(options)
+    timeout = getattr(checked, "timeout_seconds", None)
+    if isinstance(timeout, float) and timeout > SECONDS:
+        checked = checked.model_copy(update={"timeout_seconds": SECONDS})
+    return plugins.load(group, kind)(checked)
 
 
 def keys(top: Mapping[str, Any]) -> Iterator[Finding]:

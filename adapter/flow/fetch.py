@@ -30,7 +30,7 @@ log = get(__name__)
 def run(flow: Flow, errand: Errand) -> None:
     """Fetch for the message whose id is the errand's subject, then hand it back to translation."""
     with flow.store.read() as connection:
-        columns = (message.c.id, message.c.source, message.c.control_id, message.c.raw, message.c.fetched)
+        columns = (message.c.id, message.c.source, message.c.control_id, message.c.raw)
         row = connection.execute(select(*columns).where(message.c.id == int(errand.subject))).one()
     found: list[dict[str, Any]] = []
     problem = ""
@@ -58,7 +58,7 @@ def _fetch(flow: Flow, row: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     asked: set[str] = set()
     for _ in range(ROUNDS):
-        said = reading.read(flow, row._replace(fetched=found), source)
+        said = reading.read(flow, row, source, found)
         missing = [reference for reference in said.missing if reference not in asked]
         asked.update(missing)
         more = [resource for reference in missing if (resource := server.read(reference)) is not None]

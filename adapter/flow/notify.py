@@ -120,16 +120,17 @@ def _way(
     flow: Flow, source: str, facility: str, patient: Mapping[str, Any], guarantor: Mapping[str, Any] | None,
     after: Any = None,
 ) -> Way:  # fmt: skip
-    """Find a way to the payer; `after` a notice that failed only by what comes later in the facility's order."""
-    configured = flow.facility(facility)
-    names = configured.notifiers
-    if after is not None and after.notifier in names:
-        names = names[names.index(after.notifier) + 1 :]
-    known = [(name, flow.world.notifiers[name].channel) for name in names if name in flow.world.notifiers]
-    usable = [
-        (name, channel) for name, channel in known
-        if (channel != EMAIL or configured.mail is not None) and (after is None or channel != after.channel)
-    ]  # fmt: skip
+    """Find a way to the payer; `after` a notice that failed only by a channel whose turn had not come."""
+    configured, world = flow.facility(facility), flow.world.notifiers
+    order = [(name, world[name].channel) for name in configured.notifiers if name in world]
+    passed: set[str] = set()
+    if after is not None:
+        names = [name for name, _ in order]
+        until = names.index(after.notifier) if after.notifier in names else 0
+        passed = {after.channel, *(channel for _, channel in order[:until])}
+    if configured.mail is None:
+        passed.add(EMAIL)
+    usable = [(name, channel) for name, channel in order if channel not in passed]
     return reach.find(usable, _consent(flow, source), patient, guarantor)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chartpost.adapter.flow.context import Flow
@@ -13,14 +14,17 @@ from chartpost.mappings.model import Reading
 from chartpost.mappings.read import read as read_dft
 
 
-def read(flow: Flow, row: Any, source: Source) -> Reading:
-    """Read one message (source, control_id, raw, fetched). Raises Unreadable, Er7Error or FhirError."""
+def read(flow: Flow, row: Any, source: Source, fetched: Sequence[dict[str, Any]] = ()) -> Reading:
+    """Read one message (source, control_id, raw), with what was fetched for it.
+
+    Raises Unreadable, Er7Error or FhirError.
+    """
     facility = flow.facility(source.facility)
     map = flow.maps[row.source]
     where = {"currency": facility.currency, "region": facility.region, "timezone": facility.timezone}
     if map.dialect == "fhir":
         depth = source.max_depth if isinstance(source, FhirRules) else 32
         resource, around = bundle.unpack(row.raw, depth)
-        return read_invoice(resource, map, id=row.control_id, around=[*around, *(row.fetched or ())], **where)
+        return read_invoice(resource, map, id=row.control_id, around=[*around, *fetched], **where)
     charset = source.encoding if isinstance(source, Hl7Rules) else "utf-8"
     return read_dft(er7.parse(row.raw, charset), map, **where)

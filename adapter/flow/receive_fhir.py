@@ -51,7 +51,8 @@ class FhirRules:
 class Asked(NamedTuple):
     """What a request said beside its body; "" where it said nothing."""
 
-    interaction: Literal["", "create", "update", "bundle", "message"] = ""  #: "": whatever the body is
+    #: "": whatever the body is; other: an address that takes nothing, so that a person can see what was tried
+    interaction: Literal["", "create", "update", "bundle", "message", "other"] = ""
     id: str = ""
     if_none_exist: str = ""
     if_match: str = ""
@@ -90,11 +91,13 @@ class FhirReceiver:
         try:
             resource = self._decoded(body)
             kind = resource["resourceType"]
-            if kind not in (INVOICE, "Bundle"):
-                raise Refused(404, Issue("not-supported", f"{_name(kind)} is not taken here; send Invoice or Bundle"))
-            expected = {"": kind, "create": INVOICE, "update": INVOICE}.get(asked.interaction, "Bundle")
-            if kind != expected:
-                raise Refused(400, Issue("invalid", f"this address takes a resource of type {expected}", kind))
+            expected = {"create": INVOICE, "update": INVOICE, "bundle": "Bundle", "message": "Bundle"}
+            wanted = expected.get(asked.interaction, kind)
+            if asked.interaction == "other" or wanted not in (INVOICE, "Bundle"):
+                text = f"{_name(kind) or 'this'} is not taken here; send Invoice or Bundle to its own address"
+                raise Refused(404, Issue("not-supported", text))
+            if kind != wanted:
+                raise Refused(400, Issue("invalid", f"this address takes a resource of type {wanted}"))
             return (self._single if kind == INVOICE else self._bundle)(resource, body, now, asked)
         except Refused as refused:
             return self._refusal(body, now, refused)
@@ -265,5 +268,5 @@ def _rest_id(full_url: str | None) -> str:
 
 
 def _name(kind: Any) -> str:
-    """A resource's type as it may stand in a text: only what could be one."""
-    return kind if isinstance(kind, str) and re.fullmatch("[A-Za-z]{1,40}", kind, re.ASCII) else "this"
+    """Return a resource's type if it could be one, else ""."""
+    return kind if isinstance(kind, str) and re.fullmatch("[A-Za-z]{1,40}", kind, re.ASCII) else ""

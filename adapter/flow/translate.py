@@ -74,7 +74,7 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
     if source is None:
         return hold("unknown_source", "its source is no longer in the configuration", "put the source back")
     try:
-        found = reading.read(flow, row, source)
+        found = reading.read(flow, row, source, row.fetched or ())
         if found.missing and row.fetched is None and row.source in flow.world.servers:
             return Verdict(states.Message.FETCHING, "the resources that it refers to are fetched first", [])
         return found

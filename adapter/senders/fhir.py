@@ -68,6 +68,16 @@ class FhirSender:
             answer = self._settle(path)
         return answer
 
+    def check(self) -> list[str]:
+        """Say what keeps the server from taking our postings (ports.Checkable). Reads its CapabilityStatement."""
+        try:
+            offered = self._client.offer("PaymentReconciliation").get("interaction") or ()
+        except ChartpostError as error:
+            return [f"{error}; check base_url, the token or smart, and the network"]
+        if not any(isinstance(one, dict) and one.get("code") == "create" for one in offered):
+            return ["it offers no create of PaymentReconciliation; compare base_url/metadata, and choose another type"]
+        return []
+
     def _create(self, kind: str, body: bytes, value: str) -> tuple[Answer, str]:
         """Return the answer, and the place of what is there now ("PaymentReconciliation/7") where it is known."""
         headers = {"Prefer": "return=minimal"}

@@ -43,6 +43,8 @@ from chartpost.mappings.fhir.outcome import Issue
 #: Content types of FHIR's JSON, old names among them; no content type at all is taken for it.
 _JSON = ("", "application/fhir+json", "application/json", "application/json+fhir", "text/json")
 _TAKEN = ("*/*", "application/*", *_JSON[1:])
+#: An address of a resource that is not taken: what is sent there is kept, so that a person can see it.
+_RESOURCE = re.compile(r"[A-Z][A-Za-z]{1,40}(/[A-Za-z0-9.-]{1,64})?", re.ASCII)
 _FORM, _FORM_LIMIT = "application/x-www-form-urlencoded", 65_536
 _PREFERENCE = re.compile(r'\b(return|handling)\s*=\s*"?(\w+)')
 
@@ -118,21 +120,23 @@ class FhirFace:
                 _log.warning("fhir refused: not authentic", source=call.door.receiver.rules.source, status=401)
                 issue = Issue("login", "send Authorization: Bearer with the token of this source")
                 return said(401, issue, headers={"www-authenticate": 'Bearer realm="chartpost"'})
-            if not offered:
-                return said(404, Issue("not-supported", "there is no such address; GET metadata tells what there is"))
-        if interaction is None:
+        if not offered and not (method in ("POST", "PUT") and _RESOURCE.fullmatch(path)):
+            return said(404, Issue("not-supported", "there is no such address; GET metadata tells what there is"))
+        if interaction is None and offered:
             methods = sorted({*offered} | ({"HEAD"} if "GET" in offered else set()))
             issue = Issue("not-supported", f"taken here: {', '.join(methods)}")
             return said(405, issue, headers={"allow": ", ".join(methods)})
         if not _readable(request):
             return said(406, Issue("not-supported", "answers are application/fhir+json"))
-        one, hole = interaction
+        one, hole = interaction or (None, {})
         try:
+            if one is None:
+                return await self._take(call, Asked("other"))
             return await self._handle(one, call._replace(id=hole.get("id", "")))
         except Refused as refused:
             return said(refused.status, *refused.issues)
         except HTTPException as error:  # whole_body's; the limit is the one of the request at hand
-            limit = _FORM_LIMIT if one.handler == "search" else call.door.receiver.rules.max_bytes
+            limit = _FORM_LIMIT if one and one.handler == "search" else call.door.receiver.rules.max_bytes
             return said(error.status_code, too_long(limit))
 
     def _found(self, rest: str) -> tuple[FhirDoor, str, str] | None:
@@ -203,11 +207,6 @@ class FhirFace:
             return said(404, Issue("not-found", "there is no such payment for this source"))
         headers = {"etag": f'W/"{found.version}"', "last-modified": format_datetime(found.updated, usegmt=True)}
         return fhir(found.resource, 200, headers)
-
-
-def failing_face(path: str) -> bool:
-    """Say whether a request that failed was FHIR's, and is to be answered by `fhir_outcome.failed`."""
-    return path == "/fhir" or path.startswith("/fhir/")
 
 
 def _authentic(request: Request, door: FhirDoor) -> bool:

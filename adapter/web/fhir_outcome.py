@@ -26,6 +26,11 @@ def said(status: int, *issues: Issue, headers: Mapping[str, str] | None = None) 
     return fhir(outcome(*issues), status, headers)
 
 
+def is_fhir(path: str) -> bool:
+    """Say whether an address of the internal face is FHIR's, so that its failures are answered by `failed`."""
+    return path == "/fhir" or path.startswith("/fhir/")
+
+
 def failed(status: int, code: str) -> Response:
     """Answer for a failure of ours, which the log has under this code. 503: nothing was stored, send it again."""
     if status == 503:

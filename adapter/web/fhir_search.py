@@ -28,7 +28,7 @@ _DATE = re.compile(
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
-_PREFIXES = ("eq", "gt", "lt", "ge", "le", "sa", "eb")
+PREFIXES = ("eq", "gt", "lt", "ge", "le", "sa", "eb")
 _UNESCAPED = re.compile(r"\\([\\|,$])")
 
 
@@ -144,7 +144,7 @@ def _span(text: str) -> tuple[dt.datetime | None, dt.datetime | None]:
     # A "+" that nobody escaped is a space by now.
     match = _DATE.fullmatch(text.replace(" ", "+"))
     prefix = (match and match["prefix"]) or "eq"
-    if match is None or prefix not in _PREFIXES:
+    if match is None or prefix not in PREFIXES:
         raise _no_date()
     try:
         start = _start(match)
@@ -176,7 +176,7 @@ def _end(match: re.Match[str], start: dt.datetime) -> dt.datetime:
 
 
 def _no_date() -> Refused:
-    prefixes = ", ".join(_PREFIXES)
+    prefixes = ", ".join(PREFIXES)
     return Refused(400, Issue("invalid", f"write {prefixes} and a date or time, as in ge2026-05-04", "_lastUpdated"))
 
 

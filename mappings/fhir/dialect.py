@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from chartpost.mappings.dialect import CHARGE_TARGETS, MESSAGE_TARGETS, Dialect
 from chartpost.mappings.fhir.fhirpath import compile_account, compile_path
 from chartpost.mappings.fhir.transforms import TRANSFORMS
-from chartpost.mappings.mapfile import CHARGE_TARGETS, MESSAGE_TARGETS, Dialect
 
 FHIR = Dialect(
     name="fhir",

@@ -62,7 +62,8 @@ def read(
     """
     kind = invoice.get("resourceType") if isinstance(invoice, dict) else None
     if not isinstance(kind, str) or kind not in map.messages:
-        raise Unreadable([Problem(path="resourceType", cause=f"this is no resource that map {map.name} reads")])
+        cause = f"this is no resource that map {map.name} reads"
+        raise Unreadable([Problem(path="resourceType", cause=cause, fix="send an Invoice")])
     return _Reader(invoice, map, Context(currency, region, timezone, tables=map.tables), around).reading(id)
 
 

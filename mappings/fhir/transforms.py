@@ -22,7 +22,7 @@ from chartpost.mappings.transforms import Context, Rejected, Transform
 #: Older FHIR (STU3) has money as a Quantity: its currency is a code of this system.
 _ISO_4217 = "urn:iso:std:iso:4217"
 _LARGEST = 10**15  #: minor units; beyond it somebody's hand slipped
-_DIGITS = 30  #: of a number; beyond them decimal arithmetic would round without a word
+_DIGITS = 28  #: of a number; beyond them decimal arithmetic rounds without a word
 #: ContactPoint.system → whether it is a mobile; an unnamed one is tried as both. Nobody reads a text on the others.
 _MOBILE = {"phone": None, "sms": True, "": None}
 #: HumanName.use → HL7 table 0200, as the v2-to-FHIR guide has them.

@@ -11,20 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from chartpost.adapter.demo.child import DOORS, environment
 from chartpost.adapter.doctor import examine
 from chartpost.adapter.doctor.finding import Finding, State
 
 SAMPLE = Path(__file__).parents[4] / "samples" / "config" / "embedded.yaml"
-FREE = {
-    f"CHARTPOST_{door}": "127.0.0.1:0"
-    for door in ("WEB", "INTERNAL", "SOURCES__HIS__LISTEN", "SANDBOX__HTTP", "SANDBOX__MLLP")
-}
 
 
 def check(*arguments, **environ):
     """Run the real command; return its exit code and what it printed."""
     command = [sys.executable, "-m", "chartpost.adapter.cli", "check", *map(str, arguments)]
-    done = subprocess.run(command, env=FREE | environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(DOORS) | environ, capture_output=True, text=True, check=False)
     assert done.stderr == "", done.stderr
     return done.returncode, done.stdout
 

@@ -42,7 +42,8 @@ def received(other, posting):
 def destination(other, **change):
     kept = configuration(other.ready)
     options = kept.destinations["chart"].options | change
-    return kept.model_copy(update={"destinations": {"chart": Plugin.model_validate(options)}})
+    places = dict(kept.destinations) | {"chart": Plugin.model_validate(options)}
+    return kept.model_copy(update={"destinations": places})
 
 
 def test_the_payment_appears_on_the_chart_and_the_posting_is_accepted(live, other, paid, account):

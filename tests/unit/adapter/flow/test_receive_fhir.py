@@ -207,6 +207,8 @@ def test_another_resource_is_kept_as_ignored_with_the_reason():
 
 def test_an_address_takes_only_its_own_kind_of_resource():
     assert judge(bundle("batch"), Asked("create")).status == 400
+    assert judge({"resourceType": "Patient"}, Asked("create")).status == 400
+    assert judge(invoice("17"), Asked("other")).status == 404
     assert judge(invoice("17"), Asked("bundle")).status == 400
     assert judge(bundle("batch"), Asked("message")).status == 400
 
@@ -308,7 +310,7 @@ resources = st.one_of(
 )
 
 
-@given(resources, st.sampled_from(["", "create", "update", "bundle", "message"]), st.text(max_size=5))
+@given(resources, st.sampled_from(["", "create", "update", "bundle", "message", "other"]), st.text(max_size=5))
 def test_whatever_comes_is_judged_and_every_judgement_can_be_stored(resource, interaction, text):
     judged = judge(json.dumps(resource).encode(), Asked(interaction, text, text, text))
     assert judged.status in (200, 201, 202, 400, 404, 412, 413, 422)

@@ -252,6 +252,16 @@ def test_what_is_not_offered_is_404(wire: Wire, path: str) -> None:
     assert issue(wire("GET", f"/fhir/ehr/{path}")) == (404, "not-supported")
 
 
+def test_what_is_sent_to_an_address_that_is_not_offered_is_kept_for_a_person_to_see(wire: Wire) -> None:
+    answer = wire("PUT", "/fhir/ehr/ChargeItem/1", {"resourceType": "ChargeItem", "id": "1"})
+    assert issue(answer) == (404, "not-supported")
+    assert issue(wire("POST", "/fhir/ehr/Patient", invoice("A"))) == (404, "not-supported")
+    assert [(row.state, row.type) for row in wire.rows()] == [("ignored", "ChargeItem"), ("ignored", "Invoice")]
+    assert wire("POST", "/fhir/ehr/Patient", b"<Patient/>", content_type="application/xml").status_code == 415
+    assert wire("POST", "/fhir/ehr/$everything", {}).status_code == 404
+    assert len(wire.rows()) == 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [

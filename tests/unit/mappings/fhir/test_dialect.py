@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chartpost.mappings import mapfile
+from chartpost.mappings.dialect import HL7V2
 from chartpost.mappings.fhir.dialect import FHIR
 from chartpost.mappings.fhir.fhirpath import VARIABLES
 from chartpost.mappings.mapfile import MapError
@@ -102,7 +103,7 @@ def test_the_targets_that_fhir_has_of_its_own_stand_in_the_reference_with_their_
 
 def test_the_transforms_that_read_elements_stand_in_the_reference_with_what_they_give() -> None:
     assert table("transform") == {name: one.gives for name, one in FHIR.transforms.items() if one.cell}
-    assert {name for name, one in FHIR.transforms.items() if not one.cell} <= mapfile.HL7V2.transforms.keys()
+    assert {name for name, one in FHIR.transforms.items() if not one.cell} <= HL7V2.transforms.keys()
 
 
 def test_every_variable_stands_in_the_reference() -> None:

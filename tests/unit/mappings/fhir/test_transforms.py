@@ -59,6 +59,7 @@ def test_money_without_a_value_is_nothing_and_never_zero() -> None:
         {"value": Decimal("1E+999999")},
         {"value": Decimal("1E-999999")},
         {"value": Decimal("0." + "0" * 50 + "1")},
+        {"value": Decimal("12." + "0" * 27 + "1")},
         {"value": 10**4000},
         {"value": 10**14},
         "48.00",
