@@ -131,6 +131,12 @@ def test_every_command_that_is_shown_can_be_given(page: Path) -> None:
         # Parses as the real command line does, and runs nothing. Raises for an option that is not there.
         with COMMANDS[command].make_context(command, options):
             pass
+        second: dict[str, Any] = getattr(COMMANDS[command], "commands", {})
+        if second and options and not options[0].startswith("-"):
+            assert options[0] in second, f"{page.name}: there is no `chartpost {command} {options[0]}`"
+            if options[1:]:
+                with second[options[0]].make_context(options[0], options[1:]):
+                    pass
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"sandbox"}))
@@ -160,6 +166,7 @@ def models() -> dict[str, type[BaseModel]]:
     found: dict[str, type[BaseModel]] = {
         "Top level": settings.Settings,
         "facilities.NAME": settings.Facility,
+        "facilities.NAME.mail": settings.Mail,
         "sources.NAME, type: mllp": settings.MllpSource,
         "sources.NAME, type: fhir": settings.FhirSource,
         "sources.NAME, type: broker": settings.BrokerSource,

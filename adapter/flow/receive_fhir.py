@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from chartpost.adapter.errors import Transient
 from chartpost.adapter.flow.receive import Receipt
-from chartpost.adapter.flow.receive_invoice import ID, Done, Refused, Wanted, decide, identify
+from chartpost.adapter.flow.receive_invoice import Asked, Done, Refused, Wanted, decide, identify, requested, rest_id
 from chartpost.adapter.ledger.intake import Fate, Row
 from chartpost.adapter.ledger.invoices import INVOICE, Known, Look, knows_nothing
 from chartpost.adapter.ledger.sealed import keyring
@@ -48,16 +47,6 @@ class FhirRules:
     max_depth: int = 32
 
 
-class Asked(NamedTuple):
-    """What a request said beside its body; "" where it said nothing."""
-
-    #: "": whatever the body is; other: an address that takes nothing, so that a person can see what was tried
-    interaction: Literal["", "create", "update", "bundle", "message", "other"] = ""
-    id: str = ""
-    if_none_exist: str = ""
-    if_match: str = ""
-
-
 class Judgement(NamedTuple):
     """A body, judged: what to store, and what the answer is made of."""
 
@@ -74,19 +63,13 @@ class FhirReceiver:
     def __init__(self, rules: FhirRules, look: Look = knows_nothing) -> None:
         self.rules = rules
         self._look = look
-
-    def receive(self, body: bytes, now: int) -> list[Receipt]:
-        """Return what to store of a body that came without a request around it. `now`: microseconds since 1970.
-
-        Raises Transient when it cannot be judged yet: nothing is stored, and it must come again.
-        """
-        judged = self.judge(body, now)
-        if judged.status == 503:
-            raise Transient("the last version of an Invoice in it is still being worked")
-        return judged.receipts
+        self._place = (rules.source, rules.facility)
 
     def judge(self, body: bytes, now: int, asked: Asked | None = None) -> Judgement:
-        """Judge a body: one Invoice; or a Bundle, first the row of the whole, then one for each Invoice in it."""
+        """Judge a body: one Invoice; or a Bundle, first the row of the whole, then one for each Invoice in it.
+
+        `now` is in microseconds since 1970. With status 503 nothing is to be stored: it must come again.
+        """
         asked = asked or Asked()
         try:
             resource = self._decoded(body)
@@ -103,7 +86,7 @@ class FhirReceiver:
             return self._refusal(body, now, refused)
 
     def _single(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
-        wanted = self._identify(resource, body, INVOICE, asked)
+        wanted = identify(resource, body, INVOICE, asked, self.rules.map, self._place)
         done = decide(wanted, self._known([wanted]), {})
         rows = [] if done.message else [self._row(wanted, done, now)]
         return Judgement(rows, done.status, INVOICE, [done._replace(row=len(rows) - 1)], resource)
@@ -150,7 +133,7 @@ class FhirReceiver:
             where = f"Bundle.entry[{index}]"
             found = part.resource if isinstance(part.resource, dict) else {}
             try:
-                asked = _request(resource["entry"][index], found, where) if kind in REST else Asked()
+                asked = requested(resource["entry"][index], found, where) if kind in REST else Asked()
                 if found.get("resourceType") != INVOICE:
                     said = f"kept with the Bundle, for its Invoices that refer to it; taken are {INVOICE}s alone"
                     yield Done(202, issues=(note(said, where),))
@@ -160,20 +143,13 @@ class FhirReceiver:
                 if room < 0 or count > MOST_INVOICES:
                     break
                 if kind not in REST and "id" not in found:
-                    asked = Asked(id=_rest_id(part.full_url))
-                yield self._identify(found, raw, f"{where}.resource", asked)
+                    asked = Asked(id=rest_id(part.full_url))
+                yield identify(found, raw, f"{where}.resource", asked, self.rules.map, self._place)
             except Refused as refused:
                 yield Done(refused.status, issues=refused.issues)
         if room < 0 or count > MOST_INVOICES:
             text = f"send fewer Invoices in one Bundle: at most {MOST_INVOICES}, or less where they share much"
             raise Refused(413, Issue("too-costly", text, "Bundle.entry"))
-
-    def _identify(self, resource: dict[str, Any], raw: bytes, where: str, asked: Asked) -> Wanted:
-        place = (self.rules.source, self.rules.facility)
-        return identify(
-            resource, raw, where, self.rules.map, place, id=asked.id, if_none_exist=asked.if_none_exist,
-            if_match=asked.if_match,
-        )  # fmt: skip
 
     def _known(self, wanted: Sequence[Wanted]) -> Known:
         ids = {invoice.id for invoice in wanted}
@@ -240,31 +216,6 @@ def answer(receipts: Sequence[Receipt], fates: Sequence[Fate]) -> bytes:
 def too_long(limit: int) -> Issue:
     """Return what is said of a body over the limit of bytes."""
     return Issue("too-long", f"the body is larger than {limit} bytes")
-
-
-def _request(entry: dict[str, Any], resource: dict[str, Any], where: str) -> Asked:
-    """Read the request of an entry (FHIR R4 §3.1.0.11). Raises Refused."""
-    found = entry.get("request")
-    request = {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
-    method, url = request.get("method", ""), request.get("url", "").strip("/")
-    if not method or not url:
-        raise Refused(400, Issue("required", "an entry needs method and url", f"{where}.request"))
-    if method not in ("POST", "PUT"):
-        raise Refused(405, Issue("not-supported", "taken are POST and PUT", f"{where}.request.method"))
-    if not isinstance(resource.get("resourceType"), str):
-        raise Refused(400, Issue("required", "POST and PUT need a resource", f"{where}.resource"))
-    if resource["resourceType"] != INVOICE:
-        return Asked()
-    target, _, id = url.partition("/")
-    if target != INVOICE or (method == "PUT") != bool(id) or (id and not ID.fullmatch(id)):
-        raise Refused(400, Issue("value", f"write POST {INVOICE} or PUT {INVOICE}/id", f"{where}.request.url"))
-    return Asked("", id, request.get("ifNoneExist", "") if method == "POST" else "", request.get("ifMatch", ""))
-
-
-def _rest_id(full_url: str | None) -> str:
-    """Return the id in an entry's fullUrl where that is an address on a server; a urn names nothing outside."""
-    server, _, id = (full_url or "").rpartition(f"/{INVOICE}/")
-    return id if server and ID.fullmatch(id) else ""
 
 
 def _name(kind: Any) -> str:

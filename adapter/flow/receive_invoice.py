@@ -7,7 +7,7 @@ Invoice counts, so an update under the same name is always welcome, and one unde
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 from chartpost.adapter.ledger.invoices import INVOICE, Known, Seen
@@ -29,6 +29,16 @@ class Refused(Exception):
     def __init__(self, status: int, *issues: Issue) -> None:
         super().__init__(status)
         self.status, self.issues = status, issues
+
+
+class Asked(NamedTuple):
+    """What a request said beside its body; "" where it said nothing."""
+
+    #: "": whatever the body is; other: an address that takes nothing
+    interaction: Literal["", "create", "update", "bundle", "message", "other"] = ""
+    id: str = ""
+    if_none_exist: str = ""
+    if_match: str = ""
 
 
 class Done(NamedTuple):
@@ -54,10 +64,10 @@ class Wanted(NamedTuple):
 
 
 def identify(
-    resource: dict[str, Any], raw: bytes, where: str, map: Map, place: tuple[str, str], *, id: str = "",
-    if_none_exist: str = "", if_match: str = "",
-) -> Wanted:  # fmt: skip
-    """Say which Invoice this is. `place` is source and facility, `id` the one of its address. Raises Refused."""
+    resource: dict[str, Any], raw: bytes, where: str, asked: Asked, map: Map, place: tuple[str, str]
+) -> Wanted:
+    """Say which Invoice this is. `place` is source and facility. Raises Refused."""
+    id = asked.id
     own = resource.get("id", "")
     if not isinstance(own, str) or (own and not ID.fullmatch(own)) or (id and not ID.fullmatch(id)):
         raise Refused(400, Issue("value", "an id has 1 to 64 letters, digits, - and .", f"{where}.id"))
@@ -72,8 +82,8 @@ def identify(
         # No id and no identifier: the same content is then the same Invoice, or a repeated POST would bill twice.
         id = value = keyring().digest(jsontext.encode(resource)).hex()
     lane = keyring().search(*place, f"{system}|{value}" if system else value)
-    condition = _condition(if_none_exist, where) if if_none_exist else ""
-    return Wanted(id, _key(system, value), lane, raw, where, condition, if_match)
+    condition = _condition(asked.if_none_exist, where) if asked.if_none_exist else ""
+    return Wanted(id, _key(system, value), lane, raw, where, condition, asked.if_match)
 
 
 def decide(wanted: Wanted, known: Known, claimed: dict[str, str]) -> Done:
@@ -91,6 +101,31 @@ def decide(wanted: Wanted, known: Known, claimed: dict[str, str]) -> Done:
     if claimed.setdefault(id, wanted.lane) != wanted.lane:
         raise Refused(422, Issue("business-rule", "this id stands for another Invoice, too", f"{wanted.where}.id"))
     return Done(200 if same or earlier else 201, id)
+
+
+def requested(entry: dict[str, Any], resource: dict[str, Any], where: str) -> Asked:
+    """Read the request of an entry (FHIR R4 §3.1.0.11). Raises Refused."""
+    found = entry.get("request")
+    request = {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+    method, url = request.get("method", ""), request.get("url", "").strip("/")
+    if not method or not url:
+        raise Refused(400, Issue("required", "an entry needs method and url", f"{where}.request"))
+    if method not in ("POST", "PUT"):
+        raise Refused(405, Issue("not-supported", "taken are POST and PUT", f"{where}.request.method"))
+    if not isinstance(resource.get("resourceType"), str):
+        raise Refused(400, Issue("required", "POST and PUT need a resource", f"{where}.resource"))
+    if resource["resourceType"] != INVOICE:
+        return Asked()
+    target, _, id = url.partition("/")
+    if target != INVOICE or (method == "PUT") != bool(id) or (id and not ID.fullmatch(id)):
+        raise Refused(400, Issue("value", f"write POST {INVOICE} or PUT {INVOICE}/id", f"{where}.request.url"))
+    return Asked("", id, request.get("ifNoneExist", "") if method == "POST" else "", request.get("ifMatch", ""))
+
+
+def rest_id(full_url: str | None) -> str:
+    """Return the id in an entry's fullUrl where that is an address on a server; a urn names nothing outside."""
+    server, _, id = (full_url or "").rpartition(f"/{INVOICE}/")
+    return id if server and ID.fullmatch(id) else ""
 
 
 def _other_account(earlier: Seen, wanted: Wanted) -> None:

@@ -175,6 +175,11 @@ def _overtaken(tx: Tx, row: Any, number: int) -> bool:
 
 
 def _retry_posting(flow: Flow, tx: Tx, held: Any, key: str, word: _Word) -> str:
+    if held.cause == "invoice_not_settled":
+        destination = tx.scalar(select(posting.c.destination).where(posting.c.public_id == key).with_for_update())
+        _close(tx, held, word)
+        errands.add(tx, "settle", key, f"settle:{destination}")
+        return "the chart's Invoice is set to balanced now"
     text = _send_again(tx, key, word.sure)
     _close(tx, held, word)
     _close_all(tx, held.object, word)
@@ -185,10 +190,13 @@ def _send_again(tx: Tx, posting_id: str, sure: bool) -> str:
     row = tx.one(select(posting).where(posting.c.public_id == posting_id).with_for_update())
     if row is None:
         raise _No("there is no such posting; `chartpost postings` lists them")
-    before = states.Posting(row.state)
-    if not states.allowed(before, states.Posting.DUE):
-        raise _No(f"it is {before}; only what was refused, or is unknown, is sent again")
-    if before is states.Posting.UNKNOWN and not sure:
+    state = states.Posting(row.state)
+    if _overdue(tx, row):  # given up waiting for its receipt: from here on nobody knows
+        states.check(state, states.Posting.UNKNOWN)
+        state = states.Posting.UNKNOWN
+    if not states.allowed(state, states.Posting.DUE):
+        raise _No(f"it is {state}; only what was refused, or is unknown, is sent again")
+    if state is states.Posting.UNKNOWN and not sure:
         raise _No(
             "the chart may have it, and would then show the payment twice: look at the account in the chart; "
             "if it is not there, say so with --yes"
@@ -200,6 +208,12 @@ def _send_again(tx: Tx, posting_id: str, sure: bool) -> str:
     tx.run(update(posting).where(posting.c.public_id == posting_id).values(values))
     errands.add(tx, "post", posting_id, f"post:{row.destination}")
     return "it is written anew and sent again"
+
+
+def _overdue(tx: Tx, row: Any) -> bool:
+    """Say whether an engine has the posting, or has not, and a person was told that it does not answer."""
+    waits = (hold.c.object == f"posting:{row.public_id}", hold.c.cause == "no_receipt", hold.c.state == "open")
+    return bool(row.state == states.Posting.PUBLISHED and tx.one(select(hold.c.id).where(*waits)))
 
 
 def _control_id(row: Any) -> str:

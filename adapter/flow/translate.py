@@ -113,14 +113,10 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -
         if verdict.state is states.Message.HELD:
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
         verdicts.append((row, verdict))
-    opened = books.flush(tx, touched.values())
-    notify.plan(flow, tx, opened)
+    notify.plan(flow, tx, books.flush(tx, touched.values()))
     _write(flow, tx, verdicts)
     for row, verdict in verdicts:
         tx.moved("message", verdict.state, row.source, row.lane, message=f"M{row.id}", control_id=row.control_id)
-    for book in opened:
-        if book.ask is not None:
-            tx.moved("request", states.Request.OPEN, book.facility, book.key, request=book.ask.public_id)
     acknowledge.ask_for(flow, tx, (row for row, _ in verdicts))
 
 

@@ -112,6 +112,9 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     if rows:
         tx.run(insert(entry), rows)
     opened = _write_requests(tx, books)
+    moved = [(book, ask) for book in books for ask in book.closed]
+    for book, ask in [*moved, *((book, book.ask) for book in opened if book.ask is not None)]:
+        tx.moved("request", ask.state, book.facility, book.key, request=ask.public_id)
     errands.add_all(tx, [wanted for book in books for wanted in book.errands])
     for book in books:
         if book.balance < 0 and book.entries:

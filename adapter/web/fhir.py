@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import NamedTuple
@@ -25,8 +25,8 @@ from starlette.types import Receive, Scope, Send
 from chartpost.adapter import log
 from chartpost.adapter.errors import CannotStore
 from chartpost.adapter.flow.receive import Receipt
-from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, too_long
-from chartpost.adapter.flow.receive_invoice import ID, Refused
+from chartpost.adapter.flow.receive_fhir import FhirReceiver, too_long
+from chartpost.adapter.flow.receive_invoice import ID, Asked, Refused
 from chartpost.adapter.flow.reconciliations import Reconciliations, UnknownPage
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.store import Clock, utc_now
@@ -37,13 +37,13 @@ from chartpost.adapter.web.fhir_answers import answered
 from chartpost.adapter.web.fhir_capability import capability
 from chartpost.adapter.web.fhir_outcome import fhir, said
 from chartpost.adapter.web.fhir_search import searchset, understood
-from chartpost.adapter.web.fhir_table import INTERACTIONS, VERSIONS, Interaction, fits
+from chartpost.adapter.web.fhir_table import INTERACTIONS, KEPT, VERSIONS, Interaction, fits
 from chartpost.mappings.fhir.outcome import Issue
 
 #: Content types of FHIR's JSON, old names among them; no content type at all is taken for it.
 _JSON = ("", "application/fhir+json", "application/json", "application/json+fhir", "text/json")
 _TAKEN = ("*/*", "application/*", *_JSON[1:])
-#: An address of a resource that is not taken: what is sent there is kept, so that a person can see it.
+#: An address of a resource, taken or not.
 _RESOURCE = re.compile(r"[A-Z][A-Za-z]{1,40}(/[A-Za-z0-9.-]{1,64})?", re.ASCII)
 _FORM, _FORM_LIMIT = "application/x-www-form-urlencoded", 65_536
 _PREFERENCE = re.compile(r'\b(return|handling)\s*=\s*"?(\w+)')
@@ -114,29 +114,22 @@ class FhirFace:
         call, path = _Call(request, *found[:2]), found[2]
         offered = {one.method: (one, hole) for one in INTERACTIONS if (hole := fits(one.path, path)) is not None}
         method = "GET" if request.method == "HEAD" else request.method
-        interaction = offered.get(method)
-        if interaction is None or interaction[0].handler != "metadata":
-            if not _authentic(request, call.door):
-                _log.warning("fhir refused: not authentic", source=call.door.receiver.rules.source, status=401)
-                issue = Issue("login", "send Authorization: Bearer with the token of this source")
-                return said(401, issue, headers={"www-authenticate": 'Bearer realm="chartpost"'})
-        if not offered and not (method in ("POST", "PUT") and _RESOURCE.fullmatch(path)):
-            return said(404, Issue("not-supported", "there is no such address; GET metadata tells what there is"))
-        if interaction is None and offered:
-            methods = sorted({*offered} | ({"HEAD"} if "GET" in offered else set()))
-            issue = Issue("not-supported", f"taken here: {', '.join(methods)}")
-            return said(405, issue, headers={"allow": ", ".join(methods)})
+        kept = KEPT if not offered and method in ("POST", "PUT") and _RESOURCE.fullmatch(path) else None
+        one, hole = offered.get(method, (kept, {}))
+        if (one is None or one.handler != "metadata") and not _authentic(request, call.door):
+            _log.warning("fhir refused: not authentic", source=call.door.receiver.rules.source, status=401)
+            issue = Issue("login", "send Authorization: Bearer with the token of this source")
+            return said(401, issue, headers={"www-authenticate": 'Bearer realm="chartpost"'})
+        if one is None:
+            return _not_offered(offered)
         if not _readable(request):
             return said(406, Issue("not-supported", "answers are application/fhir+json"))
-        one, hole = interaction or (None, {})
         try:
-            if one is None:
-                return await self._take(call, Asked("other"))
             return await self._handle(one, call._replace(id=hole.get("id", "")))
         except Refused as refused:
             return said(refused.status, *refused.issues)
         except HTTPException as error:  # whole_body's; the limit is the one of the request at hand
-            limit = _FORM_LIMIT if one and one.handler == "search" else call.door.receiver.rules.max_bytes
+            limit = _FORM_LIMIT if one.handler == "search" else call.door.receiver.rules.max_bytes
             return said(error.status_code, too_long(limit))
 
     def _found(self, rest: str) -> tuple[FhirDoor, str, str] | None:
@@ -158,7 +151,7 @@ class FhirFace:
             case "update":
                 version = call.request.headers.get("if-match", "")
                 return await self._take(call, Asked("update", call.id, if_match=version))
-            case "bundle" | "message" as kind:
+            case "bundle" | "message" | "other" as kind:
                 return await self._take(call, Asked(kind))
             case "search":
                 return await self._search(call)
@@ -207,6 +200,14 @@ class FhirFace:
             return said(404, Issue("not-found", "there is no such payment for this source"))
         headers = {"etag": f'W/"{found.version}"', "last-modified": format_datetime(found.updated, usegmt=True)}
         return fhir(found.resource, 200, headers)
+
+
+def _not_offered(methods: Collection[str]) -> Response:
+    """Answer for an address that takes only these methods, or none."""
+    if not methods:
+        return said(404, Issue("not-supported", "there is no such address; GET metadata tells what there is"))
+    allowed = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
+    return said(405, Issue("not-supported", f"taken here: {allowed}"), headers={"allow": allowed})
 
 
 def _authentic(request: Request, door: FhirDoor) -> bool:

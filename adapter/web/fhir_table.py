@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from chartpost.adapter.flow.receive_fhir import Version
 
-Handler = Literal["metadata", "create", "update", "bundle", "message", "search", "read"]
+Handler = Literal["metadata", "create", "update", "bundle", "message", "search", "read", "other"]
 RECONCILIATION = "PaymentReconciliation"
 
 
@@ -30,6 +30,9 @@ INTERACTIONS = (
     Interaction("POST", f"{RECONCILIATION}/_search", "search", "Search payments"),
     Interaction("GET", f"{RECONCILIATION}/{{id}}", "read", "Read a payment"),
 )
+
+#: What becomes of a resource that no address takes: it is refused, and kept for a person to see what was tried.
+KEPT = Interaction("", "", "other", "Keep and refuse")
 
 
 class Parameter(NamedTuple):

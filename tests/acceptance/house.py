@@ -31,6 +31,8 @@ KEYS = {
     "stripe-webhook-secret": "whsec_acceptance00000000000000000",
     "twilio-sid": "AC" + "5e" * 16,
     "twilio-token": "7a" * 16,
+    "fhir-token": "6f" * 16,
+    "invoice-token": "5d" * 16,
 }
 
 CONFIGURATION = """\
@@ -41,12 +43,19 @@ broker: {broker}
 facilities:
   lakeside:
     {{name: Lakeside Clinic, message_name: Lakeside, timezone: America/Chicago, region: US, currency: USD,
-      provider: card, notifiers: [sms]}}
+      provider: card, notifiers: [sms, mail], contact: (608) 555-0100,
+      mail: {{sender: Lakeside Billing, address: pay@lakeside.example.org, reply_to: billing@lakeside.example.org}}}}
 sources:
   his:
     {{type: mllp, listen: "{mllp}", facility: lakeside, share: copay, consent: on_file, destinations: [chart]}}
+  ehr:
+    {{type: fhir, token: "{invoice-token}", facility: lakeside, share: all, consent: on_file, fetch: fhir,
+      destinations: [fhir]}}
 destinations:
   chart: {{type: mllp, address: "{clinic}", map: hl7v2-dft-payment, resend: never, timeout_seconds: 5}}
+  fhir:
+    {{type: fhir, base_url: "{http}/fhir", token: "{fhir-token}", map: fhir-payment-reconciliation,
+      timeout_seconds: 5, settle_invoice: true}}
 providers:
   card:
     {{type: stripe, secret_key: {stripe-key}, webhook_secret: {stripe-webhook-secret}, base_url: "{http}/stripe"}}
@@ -54,6 +63,7 @@ notifiers:
   sms:
     {{type: twilio, account_sid: {twilio-sid}, auth_token: {twilio-token}, sender: "+16085550100",
       base_url: "{http}/twilio"}}
+  mail: {{type: smtp, address: "{smtp}", security: none}}
 """
 
 T = TypeVar("T")
@@ -120,7 +130,7 @@ class Ports:
 class Sandbox:
     """The other side, running."""
 
-    doors: dict[str, str]  #: http, mllp
+    doors: dict[str, str]  #: http, mllp, smtp
 
     def get(self, path: str) -> Any:
         with urlopen(self.doors["http"] + path, timeout=PATIENCE) as answer:
@@ -134,6 +144,10 @@ class Sandbox:
     def texts(self) -> list[Row]:
         """Return the SMS that arrived on phones."""
         return [sms for phone in self.get("/inbox.json")["phones"] for sms in phone["messages"]]
+
+    def mails(self) -> list[Row]:
+        """Return the e-mails that arrived."""
+        return list(self.get("/mailbox.json")["mails"])
 
     def chart(self, account: str) -> Row:
         return dict(self.get(f"/clinic/chart/{account}.json"))
@@ -183,6 +197,7 @@ class House:
                 broker=self.broker,
                 http=self.sandbox.doors["http"],
                 clinic=self.sandbox.doors["mllp"],
+                smtp=self.sandbox.doors["smtp"],
                 **self.addresses,
                 **KEYS,
             )
@@ -268,7 +283,9 @@ def running(folder: Path, *, product: Launch = CHARTPOST, sandbox: Launch = SAND
         out = folder / "sandbox.out"
         options = [word for name, value in KEYS.items() for word in (f"--{name}", value)]
         hook = f"http://{ports.addresses['web']}/hooks/card"
-        process = sandbox([*options, "--stripe-webhook", hook, "--send-to", ports.addresses["mllp"]], out)
+        invoices = f"http://{ports.addresses['internal']}/fhir/ehr"
+        more_options = ["--stripe-webhook", hook, "--send-to", ports.addresses["mllp"], "--send-invoices-to", invoices]
+        process = sandbox([*options, *more_options], out)
         stack.callback(process.wait, 10)
         stack.callback(process.terminate)
         line = until("the sandbox", lambda: out.exists() and out.read_text().partition("\n")[0])

@@ -126,3 +126,29 @@ def test_a_declined_card_is_told_so_and_a_card_with_a_second_step_pays(
     in_chart(house, desk)
     [payment] = house.rows("payments")
     assert payment["amount"] == "45.00"
+
+
+def test_a_parent_without_a_phone_taps_the_link_in_the_mail_and_pays_the_invoice(
+    house: House, phone: BrowserContext
+) -> None:
+    """The clinic sends a transaction of an Invoice, a child and the mother, who has an e-mail address only."""
+    with urlopen(Request(f"{house.sandbox.doors['http']}/clinic/invoice/inv-30902", b"")):
+        pass
+    mailbox = phone.new_page()
+    house.until("the mail", house.sandbox.mails)
+    mailbox.goto(f"{house.sandbox.doors['http']}/mailbox")
+    button = mailbox.frame_locator("iframe").get_by_role("link").first
+    with phone.expect_page() as opened:
+        button.tap()
+    page = opened.value
+    expect(page.get_by_role("heading", name="You owe now")).to_contain_text("$95.00")
+    page.get_by_role("button", name="Pay $95.00 now").tap()
+    page.wait_for_url(re.compile(r"/checkout/c/pay/"))
+    page.get_by_label("Card number").fill(GOOD)
+    page.get_by_label("Expiry (MM / YY)").fill("12 / 34")
+    page.get_by_label("Security code").fill("123")
+    page.get_by_role("button", name="Pay $95.00").tap()
+    thanked(page)
+    house.until("the posting", lambda: [row["state"] for row in house.rows("postings")] == ["accepted"])
+    assert house.sandbox.chart("LI-30902")["balance"] == "0.00"
+    assert house.sandbox.texts() == []

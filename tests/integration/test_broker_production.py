@@ -27,7 +27,7 @@ from workbench import dft, line
 
 from chartpost.adapter import settings
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher, connect
+from chartpost.queues.publisher import NotPublished, Publisher
 from chartpost.queues.topology import Topology
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +157,7 @@ def test_the_commands_of_the_page_make_a_machine_on_which_the_service_runs(machi
         with urllib.request.urlopen(f"{internal}/readyz", timeout=10) as answer:
             assert answer.status == 200
         assert acknowledged(re.findall(r"mllp=(\S+)", ready)[0]) == "AA"
+        assert asked(machine) == "AA"
         rights(machine)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
@@ -177,6 +178,7 @@ def serving(machine: Machine) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "CHARTPOST_DATABASE": f"postgresql://{machine.database}@{host}:{port}/{machine.database}",
         "CHARTPOST_WEB": "127.0.0.1:0", "CHARTPOST_INTERNAL": "127.0.0.1:0",
         "CHARTPOST_SOURCES__HIS__LISTEN": "127.0.0.1:0",
+        "CHARTPOST_SOURCES__FEED": "{type: broker, facility: lakeside, map: hl7v2-dft, share: all}",
         "CHARTPOST_PROVIDERS__CARD__BASE_URL": "http://127.0.0.1:1",
         "CHARTPOST_NOTIFIERS__SMS__BASE_URL": "http://127.0.0.1:1",
     }  # fmt: skip
@@ -205,12 +207,21 @@ def acknowledged(address: str) -> str:
     return answer.split(b"\rMSA|")[1][:2].decode()
 
 
+def asked(machine: Machine) -> str:
+    """Publish one charge as the user `feed`, and return MSA-1 of what comes back."""
+    with kombu.Connection(machine.url("feed")) as connection, connection.SimpleQueue("answers") as answers:
+        connection.Producer().publish(
+            dft(line("CO", "45.00")), serializer="hl7v2", exchange="chartpost", routing_key="charge.feed",
+            reply_to="answers",
+        )  # fmt: skip
+        answer = answers.get(timeout=20)
+        answer.ack()
+        return str(answer.decode()["MSA-1"])
+
+
 def rights(machine: Machine) -> None:
     """Each user may do what it is there for, and nothing else."""
-    queues = {"charges": ("feed",), "postings": (("engine", "hl7v2"),), "receipts": ("engine",)}
-    with connect(machine.url("chartpost")) as ours:
-        Topology(**queues).declare(ours)
-    names = Declared(**queues)
+    names = Declared(charges=("feed",), postings=(("engine", "hl7v2"),), receipts=("engine",))
     for user, may, may_not, reads in (
         ("engine", names.receipt("engine"), names.posting("engine", "hl7v2"), names.posting("engine", "hl7v2")),
         ("feed", names.charge("feed"), names.receipt("engine"), "answers"),
@@ -221,8 +232,6 @@ def rights(machine: Machine) -> None:
             publisher.publish(Envelope(may_not, b"hello", "text/plain"))
         publisher.close()
         with kombu.Connection(machine.url(user)) as connection:
-            if user == "feed":
-                connection.SimpleQueue("answers").close()
             connection.channel().basic_get(reads)
             with pytest.raises(AccessRefused):
                 connection.channel().basic_get(names.receipt("engine"))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, FhirRules, Judgement, answer
+from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules, Judgement, answer
+from chartpost.adapter.flow.receive_invoice import Asked
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.invoices import Known, Seen
 from chartpost.adapter.ledger.sealed import keyring
@@ -131,9 +131,6 @@ def test_while_the_last_version_is_being_worked_another_name_has_to_wait():
         working = before("x", "x", state=state, booked=False)
         judged = judge(invoice("17"), Asked("update", "x"), known=working)
         assert (judged.status, judged.receipts) == (503, []), "it will come again"
-        receiver = FhirReceiver(RULES, lambda ids, keys, known=working: known)
-        with pytest.raises(Transient):
-            receiver.receive(json.dumps(invoice("17", id="x")).encode(), NOW)
 
 
 def test_what_is_held_for_a_person_keeps_its_name():

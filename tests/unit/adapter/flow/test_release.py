@@ -272,6 +272,29 @@ def test_a_posting_on_its_way_or_unknown_to_us_is_not_sent_again(bench):
     assert (said.done, said.text) == (False, "there is no such posting; `chartpost postings` lists them")
 
 
+def test_a_posting_of_which_no_engine_says_a_word_is_sent_again_by_a_person_who_has_looked(live, posted):
+    posting, _ = posted(known=False)
+    with live.store.write() as tx:  # as with a destination of type broker, an hour later
+        tx.run(update(tables.hold).values(state="done"))
+        tx.run(update(tables.posting).values(state="published", answer_code=""))
+    assert release.resend(live.flow, posting.public_id, by="anna", sure=True).text.startswith("it is published")
+    with live.store.write() as tx:
+        holds.add(tx, f"posting:{posting.public_id}", "no_receipt", "nothing was heard", "look at the engine")
+    assert "--yes" in retry(live, "no_receipt").text
+    assert retry(live, "no_receipt", sure=True).done
+    now = live.one(tables.posting)
+    assert (now.state, now.control_id, live.holds()) == ("due", posting.control_id, [])
+
+
+def test_an_invoice_that_could_not_be_balanced_is_tried_again_and_the_posting_stays_accepted(live, posted):
+    posting, _ = posted()
+    with live.store.write() as tx:
+        holds.add(tx, f"posting:{posting.public_id}", "invoice_not_settled", "refused", "set it by hand")
+    assert retry(live, "invoice_not_settled").done
+    assert live.rows(tables.errand)[-1].kind == "settle"
+    assert (live.one(tables.posting).state, live.holds()) == ("accepted", [])
+
+
 # ------------------------------------------------------------------------------- requests, events, errands, the rest
 
 

@@ -10,7 +10,8 @@ import pytest
 from fhir.resources import get_fhir_model_class as r5
 from fhir.resources.R4B import get_fhir_model_class as r4b
 
-from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, FhirRules, Version
+from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules, Version
+from chartpost.adapter.flow.receive_invoice import Asked
 from chartpost.adapter.flow.reconciliations import Found, Page, Search
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.web.fhir_answers import answered
