@@ -103,6 +103,8 @@ def names(file: YamlFile, problems: Problems) -> None:
     """Names become queue names and parts of variables: lower case, digits, single - or _ between."""
     for section in ("facilities", "sources", *GROUPS):
         for name in _section(file, section):
+            if section == "destinations" and name == "receipt":
+                problems.add((section, name), "stands for receipts in the names of queues; take another name")
             if not _NAME.fullmatch(name):
                 problems.add((section, name), "is no name; use a-z, 0-9 and single - or _ between them")
 
@@ -138,12 +140,13 @@ def references(file: YamlFile, problems: Problems) -> None:
                 "belongs to `share: self_pay` and to nothing else: list the PV1-20 codes that mean the patient pays",
             )
     if str(file.data.get("broker", "memory://")).startswith("memory://"):
-        for name, destination in _section(file, "destinations").items():
-            if destination.get("type") == "broker":
-                problems.add(
-                    ("destinations", name, "type"),
-                    "nobody else can consume from memory://; set broker: amqp://… or send by another type",
-                )
+        for section in ("sources", "destinations"):
+            for name, part in _section(file, section).items():
+                if part.get("type") == "broker":
+                    problems.add(
+                        (section, name, "type"),
+                        "nobody else reaches memory://; set broker: amqp://… or take another type",
+                    )
 
 
 def doors(file: YamlFile, problems: Problems) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from chartpost.adapter import figures, plugins, smart
 from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
-from chartpost.adapter.errors import ConfigurationError
+from chartpost.adapter.errors import ConfigurationError, Transient
 from chartpost.adapter.flow import TRANSLATE, post, receipt, receive_fhir, worker
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate
@@ -44,6 +44,7 @@ from chartpost.adapter.web.fhir import FhirDoor, FhirFace
 from chartpost.adapter.web.metrics import figure_routes
 from chartpost.adapter.web.openapi import OpenApi
 from chartpost.mappings import mapfile, postingmap
+from chartpost.mappings.postingmap import PostingMap
 from chartpost.queues.consumer import Consumer, Handler
 from chartpost.queues.publisher import POLLING_INTERVAL, Publisher
 from chartpost.queues.relay import Announcement, Due, Relay
@@ -200,7 +201,9 @@ class _House:
         wakes = [names.errand(kind) for kind in names.errands if kind != TRANSLATE]
 
         def consumer(queues: list[str], handle: Handler, interval: float) -> Consumer:
-            return Consumer(url, names, queues, handle, prefetch=1, before=self._gate, interval=interval)
+            return Consumer(
+                url, names, queues, handle, prefetch=1, later=(Transient,), before=self._gate, interval=interval
+            )
 
         consumers: list[Consumer | BrokerListener] = [
             consumer([names.errand(TRANSLATE)], hands.translate, POLLING_INTERVAL)
@@ -247,11 +250,16 @@ def _fhir_doors(flow: Flow) -> dict[str, FhirDoor]:
     doors = {}
     for name, source in flow.settings.fhir().items():
         tokens = (token.get_secret_value() for token in (source.token, source.token_previous) if token is not None)
-        told = [place for place in source.destinations if flow.outbound[place].format == "fhir"]
+        told = [place for place in source.destinations if _readable(flow.outbound[place], source.version)]
         pull = [place for place in told if kinds[place] == post.PULL]
         reading = Reconciliations(flow.store, name, source.facility, told, pull)
         doors[name] = FhirDoor(_fhir_receiver(flow, name), reading, tuple(tokens))
     return doors
+
+
+def _readable(map: PostingMap, version: str) -> bool:
+    """Say whether what a map writes is a PaymentReconciliation in the version that a source's face speaks."""
+    return getattr(map, "writes", "") == "PaymentReconciliation" and (map.version == "R5") == (version == "R5")
 
 
 def _fhir_receiver(flow: Flow, name: str) -> FhirReceiver:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data dire
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a row.")]
 DATA = Path("chartpost-data")
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}Z")
 #: Columns that are numbers.
 _RIGHT = frozenset(["amount", "asked", "balance", "due", "entries", "late_seconds", "later", "leased", "messages"]) | {
     "open", "paid", "payments", "readers", "waiting",
@@ -141,19 +143,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], count
 
 
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Any:
-    """Return rows as a table without lines."""
+    """Return rows as a table without lines. Where it is too wide a cell goes on below: nothing is left out."""
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in _RIGHT else "left")
+        made.add_column(column, justify="right" if column in _RIGHT else "left", overflow="fold")
+    people = sys.stdout.isatty()
     for row in rows:
-        made.add_row(*(Text(_cell(row[column])) for column in columns))
+        made.add_row(*(Text(_cell(row[column], people=people)) for column in columns))
     return made
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, *, people: bool) -> str:
+    """Return a value as text; people at a terminal get times to the second, all others as they are."""
     if isinstance(value, dict):
         return ", ".join(f"{key}: {one}" for key, one in value.items())
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return f"{text[:10]} {text[11:19]}" if people and _TIME.fullmatch(text) else text

@@ -26,7 +26,9 @@ class Running:
 
 
 #: The embedded configuration's addresses, as variables; port 0 is any free one.
-DOORS = dict.fromkeys(("WEB", "INTERNAL", "SOURCES__HIS__LISTEN", "SANDBOX__HTTP", "SANDBOX__MLLP"), "127.0.0.1:0")
+DOORS = dict.fromkeys(
+    ("WEB", "INTERNAL", "SOURCES__HIS__LISTEN", "SANDBOX__HTTP", "SANDBOX__MLLP", "SANDBOX__SMTP"), "127.0.0.1:0"
+)
 
 
 def environment(doors: Mapping[str, str]) -> dict[str, str]:

@@ -56,10 +56,13 @@ def due(flow: Flow, names: Topology, group: str, limit: int) -> Sequence[Announc
         postings = {row.public_id: row for row in rows}
     found = []
     for head in heads:
-        if postings[head.subject].destination in flow.settings.destinations:
-            found.append(_carry(flow, names, head, postings[head.subject]))
-        else:  # its destination was taken out of the configuration, and the queue with it: `deliver` will say so
-            found.append(_wake(names, "deliver", str(head.id)))
+        row = postings[head.subject]
+        # A destination taken out of the configuration has no queue any more; and what was answered meanwhile is not
+        # told again. `deliver` will see to both.
+        wanted = row.state in (states.Posting.DUE, states.Posting.PUBLISHED)
+        there = row.destination in flow.settings.destinations and flow.outbound[row.destination].format
+        carried = wanted and there and (row.destination, there) in names.postings
+        found.append(_carry(flow, names, head, row) if carried else _wake(names, "deliver", str(head.id)))
     return found
 
 

@@ -108,6 +108,14 @@ message = Table(
         sqlite_where=text("type = 'Invoice'"),
         postgresql_where=text("type = 'Invoice'"),
     ),
+    Index(  # what is known of an Invoice, by the id of its address
+        "ix_message_resource",
+        "source",
+        "control_id",
+        "id",
+        sqlite_where=text("type = 'Invoice'"),
+        postgresql_where=text("type = 'Invoice'"),
+    ),
     Index(
         "ix_message_held",
         "lane",

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from chartpost.adapter import smart
 from chartpost.adapter.flow import pay, record
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.web import pages
+from chartpost.adapter.web import fhir_outcome, pages
 from chartpost.adapter.web.bursts import Bursts
 from chartpost.adapter.web.guard import Guard, security_headers
 from chartpost.adapter.web.health import Health
@@ -109,6 +109,8 @@ def _web_failed(request: Request, status: int, code: str) -> Response:
 
 
 def _plainly_failed(request: Request, status: int, code: str) -> Response:
+    if fhir_outcome.is_fhir(request.url.path):
+        return fhir_outcome.failed(status, code)
     return PlainTextResponse(f"failed, see the log: {code}", status)
 
 

@@ -14,7 +14,6 @@ from uuid import uuid4
 import services
 
 from chartpost.adapter.flow import ERRANDS, TRANSLATE
-from chartpost.adapter.flow.worker import FORMAT
 from chartpost.queues.publisher import connect
 from chartpost.queues.topology import Topology
 
@@ -45,7 +44,7 @@ def empty(url: str) -> None:
     """Delete the product's queues: the next ledger numbers its errands from 1 again."""
     kinds = (TRANSLATE, *(kind for kind in ERRANDS if kind != "deliver"))
     with connect(url) as connection, connection.channel() as channel:
-        for name in Topology("chartpost", kinds, (("chart", FORMAT),)).names:
+        for name in Topology("chartpost", kinds, (("chart", "hl7v2"), ("fhir", "fhir"))).names:
             channel.queue_delete(name)
 
 

@@ -217,7 +217,7 @@ def test_patients_are_never_sent_to_an_address_that_leads_nowhere_or_is_not_encr
 
 def test_a_broker_inside_this_process_cannot_feed_an_engine_outside(tmp_path):
     found = problems(changed(tmp_path, ("chart:\n    type: mllp", "chart:\n    type: broker")))
-    assert any("nobody else can consume from memory://" in problem for problem in found)
+    assert any("nobody else reaches memory://" in problem for problem in found)
 
 
 def test_a_map_that_is_not_there_is_told_with_the_line_that_names_it(tmp_path):

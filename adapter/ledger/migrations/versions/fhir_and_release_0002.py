@@ -14,6 +14,8 @@ def upgrade() -> None:
     op.add_column("hold", sa.Column("closed_by", sa.Text(), server_default="", nullable=False))
     op.add_column("hold", sa.Column("note", sa.Text(), server_default="", nullable=False))
     statement = sa.text("type = 'Invoice'")
-    op.create_index(
-        "ix_message_statement", "message", ["lane", "id"], sqlite_where=statement, postgresql_where=statement
-    )
+    for name, columns in (
+        ("ix_message_statement", ["lane", "id"]),
+        ("ix_message_resource", ["source", "control_id", "id"]),
+    ):
+        op.create_index(name, "message", columns, sqlite_where=statement, postgresql_where=statement)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -383,6 +385,35 @@ def test_a_late_report_on_an_old_notice_changes_nothing_once_a_newer_one_has_tak
     assert live.holds() == ["notice_unknown"], "the question about the second is still open"
     arrives(live, second, NoticeReport.DELIVERED)
     assert (live.holds(), live.request().state) == ([], request.state)
+
+
+@pytest.mark.usefixtures("use")
+def test_an_answer_and_a_report_at_the_same_moment_fall_back_once(live: Workbench, mail: MailServer) -> None:
+    for _ in range(10):
+        owing(live, "4145550101")
+        notice, together = live.rows(tables.notice)[-1], threading.Barrier(2)
+
+        def refused(text: Any, together: threading.Barrier = together) -> Sent:
+            together.wait(10)
+            raise Permanent("no", "21610")
+
+        def reported(notice: Any = notice, together: threading.Barrier = together) -> None:
+            together.wait(10)
+            arrives(live, notice, NoticeReport.UNDELIVERED)
+
+        world = {**live.flow.world.notifiers, "sms": SimpleNamespace(channel="sms", send=refused)}
+        live.hands._flow = replace(live.flow, world=replace(live.flow.world, notifiers=world))
+        with ThreadPoolExecutor(1) as pool:
+            report = pool.submit(reported)
+            live.work("notify")
+            report.result(10)
+        live.hands._flow = live.flow
+        live.work("notify")
+    texts, mails = told(live)[::2], told(live)[1::2]
+    assert {channel for channel, _ in texts} == {"sms"}
+    assert {state for _, state in texts} <= {"blocked", "undelivered"}
+    assert mails == [("email", "sent")] * 10
+    assert (len(mail.mails), live.holds()) == (10, [])
 
 
 # ------------------------------------------------------------------------------------------------- what always holds

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.flow import ERRANDS, release, translate
@@ -416,6 +416,11 @@ def test_a_released_message_counts_exactly_as_if_it_had_come_then(migrated, mess
             path = Path(folder) / "chartpost.db"
             shutil.copy(migrated, path)
             store = Store.open(f"sqlite:///{path}", clock=Clock(MAY), migrate=False)
+
+            @event.listens_for(store.engine, "connect")
+            def _fast(connection, _):
+                connection.execute("PRAGMA synchronous=OFF")
+
             bench = Workbench(store, store.clock, configuration())  # type: ignore[arg-type]
             try:
                 steps(bench, folder)
