@@ -1,4 +1,4 @@
-"""The loop over FHIR from outside: Invoices over HTTP, e-mail, a payment, a PaymentReconciliation; and who learns what."""
+"""The loop over FHIR from outside: Invoices in, e-mail, a payment, a PaymentReconciliation; and who learns what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an Invoice to its PaymentReconciliation: fetched, asked for, paid, told to the clinic, and its Invoice balanced."""
+"""From an Invoice to its PaymentReconciliation: fetched, asked for, paid, told, and its Invoice balanced."""
 
 from __future__ import annotations
 
