@@ -32,9 +32,11 @@ from chartpost.adapter.views import View, iso, money, named
 
 #: Targets of a map whose values are amounts, codes and ids; all others may name a person.
 _SAFE = re.compile(
-    r"(^|\.)(account|amount|balance|charges\[\d+\]|code|currency|financial_class|insurance|kind|ordinal"
-    r"|payment_reference|quantity|reference|service_date|unit_price)$"
+    r"(^|\.)(account|amount|balance|charges\[\d+\]|code|copay|currency|financial_class|insurance|invoice|kind|ordinal"
+    r"|payment_reference|quantity|reference|service_date|status|unit_price)$"
 )
+#: Targets of what was decided, not read: there is no path to show.
+_DECIDED = frozenset({"invoice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class _Teller:
         if not self.reveal and not _SAFE.search(target):
             return f"{target} ← {path}"
         raw, value = line.get("raw", ""), line.get("value", "")
+        if target in _DECIDED:
+            return f"{target}: {value}"
         return f"{target} = {value} ← {path}" + (f" ({raw})" if raw != value else "")
 
     def _entries(self) -> Iterator[Moment]:

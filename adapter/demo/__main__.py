@@ -1,8 +1,8 @@
 """`make demo`: run the main job on the samples and tell it as a person would.
 
 Starts `chartpost serve` on the embedded configuration, on free ports and a data directory of its own; then a clinic
-sends every samples/hl7/*.hl7, patients pay what they are asked for, and each message must reach the state that its
-.expected.json says.
+sends everything in samples/hl7 and samples/fhir, patients pay what they are asked for, and each message must reach the
+state that its .expected.json says.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     samples = Sample.all()
     if not samples:
-        print("the demo needs samples/hl7 and so a checkout, not an installed package", file=sys.stderr)
+        print("the demo needs samples/ and so a checkout, not an installed package", file=sys.stderr)
         return 1
     began = time.monotonic()
     # Told to stop, it still stops what it started.

@@ -71,8 +71,10 @@ class Demo:
         """Return what the trace says of each line of a message: counted or not, and by which rule."""
         with self.store.read() as connection:
             details = [line for moment in story(connection, message_id) for line in moment.details]
-        notes = (re.fullmatch(r"charges\[(\d+)] = (.*) ← .*", line) for line in details)
-        return [f"FT1[{note[1]}] {note[2]}" for note in notes if note]
+        notes = (
+            re.fullmatch(r"(charges\[\d+]|invoice)(?: =|:) ((?:not )?counted: .*?)( ← .*)?", line) for line in details
+        )
+        return [f"{note[1].replace('charges', 'FT1')} {note[2]}" for note in notes if note]
 
     # ------------------------------------------------------------------------------------------------ telling it
 
@@ -97,18 +99,18 @@ class Demo:
         expected = sample.expected
         known = {row["id"] for row in self.rows("messages")}
         asked_before = {row["id"]: row["asked_minor"] for row in self.rows("requests") if row["state"] == "open"}
-        sent = self.post(f"/clinic/send?{urlencode({'name': sample.name})}", sample.body)
-        self.say(
-            "in", f"{len(sample.body)} bytes over MLLP; answered {sent['ack_code'] or sent['error']} in {sent['ms']} ms"
-        )
-        self.expect(sample, "the ACK", expected["ack"], sent["ack_code"])
+        path, wire, key = ("send", "MLLP", "ack_code") if sample.kind == "hl7" else ("send-fhir", "HTTP", "status")
+        sent = self.post(f"/clinic/{path}?{urlencode({'name': sample.name})}", sample.body)
+        answer = str(sent[key] or sent["error"])
+        self.say("in", f"{len(sample.body)} bytes over {wire}; answered {answer} in {sent['ms']} ms")
+        self.expect(sample, "the answer", expected["ack"], answer)
         for account, chart in self.charts().items():
             if chart["paid"] == "0.00":
                 self.before[account] = chart
 
         def final() -> Row | None:
             new = [row for row in self.rows("messages") if row["id"] not in known]
-            return new[-1] if new and new[-1]["state"] != "received" else None
+            return new[-1] if new and new[-1]["state"] not in ("received", "fetching") else None
 
         message = self.await_("a final state of the message", final)
         self.say(
@@ -183,8 +185,9 @@ class Demo:
             return mine[0] if mine and mine[0]["state"] not in ("due", "published") else None
 
         posting = self.await_("the chart's answer", posted)
+        what = "DFT^P03 PY" if sample.kind == "hl7" else "PaymentReconciliation"
         self.say(
-            "out", f"{posting['amount']} {posting['currency']} to {posting['destination']}: DFT^P03 PY, {posting['id']}"
+            "out", f"{posting['amount']} {posting['currency']} to {posting['destination']}: {what}, {posting['id']}"
         )
         self.say("answer", f"{posting['answer_code'] or 'none'}: {posting['state']}", "green")
         self.expect(sample, "the posting", sample.expected["posted"], posting["state"])

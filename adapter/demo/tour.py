@@ -7,6 +7,7 @@ patient are the sandbox's; everything else is what an administrator would type.
 from __future__ import annotations
 
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,8 @@ def walk(*, wait: bool) -> int:
         print("the tour waits for Enter, and there is no terminal; run `chartpost tour --yes`", file=sys.stderr)
         return 2
     console = Console(highlight=False, soft_wrap=True)
+    # Told to stop, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="chartpost-tour-") as folder:
         data = Path(folder) / "data"
         data.mkdir(mode=0o700)
@@ -50,7 +53,7 @@ def walk(*, wait: bool) -> int:
             running = start(data, doors)
             guide = _Guide(console, data, doors, running, wait=wait)
             try:
-                with suppress(Enough):
+                with suppress(Enough, KeyboardInterrupt):
                     guide.lead()
             finally:
                 guide.store.close()

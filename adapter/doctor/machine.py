@@ -88,7 +88,8 @@ def _taken(what: str, address: settings.Address, internal: Any, running: bool, e
     if error.errno == errno.EACCES:
         return Finding(what, State.PROBLEM, f"{address}: ports below 1024 are for root", "choose one above 1023")
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return Finding(what, State.PROBLEM, f"{address}: this machine has no such address", "127.0.0.1, or 0.0.0.0")
+        fix = "name one of its own (`ip address` lists them), or 0.0.0.0 for all"
+        return Finding(what, State.PROBLEM, f"{address}: this machine has no such address", fix)
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
     return Finding(what, State.PROBLEM, f"{address} cannot be opened: {reason}", "choose another address")
 

@@ -3,6 +3,7 @@
 POST /_control/twilio/next?answer=drop|500|slow&count=&seconds=   how the next creates fail (drop: after accepting)
 POST /_control/twilio/callbacks?mode=normal|reversed|twice|hold   the order of status callbacks from now on
 POST /_control/twilio/callback?sid=&status=&code=                 one more callback, by hand
+POST /_control/twilio/account?status=suspended&type=Trial         what the account says of itself; as it was without
 POST /_control/twilio/inbound?url=                                where texts typed on a phone are sent
 GET  /_control/twilio/requests, /_control/twilio/deliveries       what was asked, and each callback with its answer
 """

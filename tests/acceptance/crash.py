@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from house import SAMPLES, House, Late, Process, running, until
 from killer import Child, Passage, product, read, sandbox
@@ -26,6 +27,7 @@ class Story:
     account: str
     owed: int  #: in the end, before it is paid
     tell: Callable[[House], str]  #: returns the link, "" when no SMS came
+    fhir: bool = False  #: an Invoice and a PaymentReconciliation, instead of DFTs
 
 
 def plainly(argv: list[str], out: Path) -> Process:
@@ -103,11 +105,35 @@ def lower_under_the_open_page(house: House) -> str:
     return link
 
 
+def pay_an_invoice(house: House) -> str:
+    """An Invoice comes in whose patient must be fetched; the patient pays, and the Invoice is balanced in the end."""
+    house.until("the answer", lambda: _put(house))
+    if link := link_or_hold(house):
+        patient = Patient(house, link)
+        patient.pay(patient.reach_card_page("$45.00"))
+        patient.paid()
+    return link
+
+
+def _put(house: House) -> bool:
+    """Let the clinic send its Invoice, as a sender does that repeats what was not answered."""
+    try:
+        return house.sandbox.post("/clinic/send-fhir", INVOICE)["status"] in (200, 201)
+    except HTTPError:  # 502: no connection, or closed without an answer
+        return False
+
+
+INVOICE = b"""{
+  "resourceType": "Invoice", "id": "inv-crash", "status": "issued", "subject": {"reference": "Patient/p-30901"},
+  "identifier": [{"system": "https://clinic.example.org/invoices", "value": "LI-CRASH"}],
+  "totalGross": {"value": 45.00, "currency": "USD"}
+}"""
 PAID = Story((SAMPLES / "01_two_charges.hl7",), "K-30101", 4500, pay_in_two_thoughts)
 LOWERED = Story(
     (SAMPLES / "08_paid_in_part.hl7", SAMPLES / "09_credit_lowers_the_request.hl7"),
     *("K-30108", 5000, lower_under_the_open_page),
 )
+INVOICED = Story((Path("an Invoice"),), "LI-CRASH", 4500, pay_an_invoice, fhir=True)
 
 
 def at_rest(house: House) -> bool:
@@ -117,7 +143,8 @@ def at_rest(house: House) -> bool:
     """
     if house.sandbox.get("/_control/stripe/deliveries")["under_way"]:
         return False
-    if not house.rows("messages") or any(row["state"] == "received" for row in house.rows("messages")):
+    waiting = ("received", "fetching")
+    if not house.rows("messages") or any(row["state"] in waiting for row in house.rows("messages")):
         return False
     for row in house.rows("errands"):
         if row["state"] == "leased" or (row["state"] == "due" and row["kind"] != "poll"):
@@ -129,7 +156,9 @@ def at_rest(house: House) -> bool:
 
 def judge(house: House, link: str, story: Story) -> str:
     """Check the books, and everything that went out. Returns "complete", or what a person has to look at."""
-    states = [row["state"] for row in house.rows("messages") if row["state"] != "duplicate"]
+    # The same Invoice again is no duplicate: it states what was counted already.
+    again = "ignored" if story.fhir else "duplicate"
+    states = [row["state"] for row in house.rows("messages") if row["state"] != again]
     assert states == ["translated"] * len(story.messages), "each message is translated once"
     [owner] = house.rows("accounts")
     [request] = house.rows("requests")
@@ -175,12 +204,14 @@ def _money(house: House, request: Any, holds: set[tuple[str, str]], story: Story
     assert (request["state"], payment["amount_minor"]) == ("paid", session["amount_total"]) == ("paid", story.owed)
     assert payment["provider_ref"] == session["payment_intent"]
     [posting] = house.rows("postings")
-    sent = house.sandbox.get("/_control/clinic/received")
+    sent = house.sandbox.get(f"/_control/{'fhir' if story.fhir else 'clinic'}/received")
     posted = house.sandbox.chart(story.account)["postings"]
     assert len(sent) <= 1, "a posting is sent at most once"
     assert len(posted) == len(sent)
     if posting["state"] == "accepted":
         assert [line["transaction"] for line in posted] == [posting["id"]]
+        if story.fhir:
+            assert house.sandbox.invoice("inv-crash")["status"] == "balanced"
         return []
     assert posting["state"] == "unknown"
     holds.remove(("unknown", posting["id"]))

@@ -35,6 +35,8 @@ KEYS = {
     "invoice-token": "5d" * 16,
 }
 
+FHIR_TOKEN = KEYS["fhir-token"]
+
 CONFIGURATION = """\
 web: {web}
 internal: {internal}
@@ -151,6 +153,12 @@ class Sandbox:
 
     def chart(self, account: str) -> Row:
         return dict(self.get(f"/clinic/chart/{account}.json"))
+
+    def invoice(self, id: str) -> Row:
+        """Return an Invoice as the clinic has it."""
+        request = Request(f"{self.doors['http']}/fhir/Invoice/{id}", headers={"Authorization": f"Bearer {FHIR_TOKEN}"})
+        with urlopen(request, timeout=PATIENCE) as answer:
+            return dict(json.loads(answer.read()))
 
     def paid(self) -> list[Row]:
         """Return the card sessions that were paid."""

@@ -30,7 +30,9 @@ Passage = tuple[str, int]  #: a point, and the how-manieth passage through it, f
 _PRELOAD = """
     pytest chartpost.adapter.cli chartpost.adapter.wiring chartpost.adapter.providers.stripe
     chartpost.adapter.notifiers.twilio chartpost.adapter.senders.mllp chartpost.adapter.sandbox.__main__
+    chartpost.adapter.senders.fhir chartpost.adapter.notifiers.smtp
     chartpost.adapter.ledger.migrations chartpost.mappings.hl7.conformance
+    chartpost.mappings.fhir.read chartpost.mappings.fhir.write fhirpathpy fhir.resources.R4B.paymentreconciliation
     alembic.command alembic.config anyio._backends._asyncio babel.dates hl7apy.parser hl7apy.v2_5_1 httptools
     kombu.messaging kombu.transport.memory kombu.transport.pyamqp phonenumbers.data.region_US psycopg sqlite3
     stripe._stripe_client stripe._object_classes stripe.checkout._session_service stripe._webhook
@@ -137,6 +139,7 @@ def _watch(passages: Passages) -> None:
     from chartpost.adapter.ledger.intake import Intake
     from chartpost.adapter.notifiers.twilio import TwilioNotifier
     from chartpost.adapter.providers.stripe import StripeProvider
+    from chartpost.adapter.senders.fhir import FhirSender
     from chartpost.adapter.senders.mllp import MllpSender
     from chartpost.queues.publisher import Publisher
 
@@ -147,6 +150,8 @@ def _watch(passages: Passages) -> None:
         _around(passages, StripeProvider, method, lambda *_, method=method: f"call StripeProvider.{method}")
     _around(passages, TwilioNotifier, "send", lambda *_: "call TwilioNotifier.send")
     _around(passages, MllpSender, "send", lambda *_: "call MllpSender.send")
+    for method in ("send", "settle_invoice", "read"):
+        _around(passages, FhirSender, method, lambda *_, method=method: f"call FhirSender.{method}")
     _broker_acks(passages)
     _mllp_acks(passages)
     _web_answers(passages)
@@ -234,15 +239,16 @@ def _mllp_acks(passages: Passages) -> None:
 
 
 def _web_answers(passages: Passages) -> None:
-    """Answers to webhooks, and to the button that opens the card page."""
+    """Answers to webhooks, to Invoices, and to the button that opens the card page."""
     from chartpost.adapter.web.guard import Guard
 
     original = Guard.__call__
 
     async def called(self: Guard, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT"):
             return await original(self, scope, receive, send)
-        place = scope["path"] if scope["path"].startswith("/hooks/") else "the pay button"
+        known = {"/hook": scope["path"], "/fhir": "an Invoice"}
+        place = known.get(scope["path"][:5], "the pay button")
 
         async def watched(message: Any) -> None:
             if message["type"] == "http.response.start":

@@ -6,13 +6,14 @@ there, and started again plainly on the same data; crash.py says what must be tr
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from crash import LOWERED, PAID, Life, Story, live
+from crash import INVOICED, LOWERED, PAID, Life, Story, live
 from killer import Passage
 
 #: kind of point: (how its passages are told from the others, in how many tests they are killed)
@@ -57,6 +58,20 @@ def test_killed_while_an_open_card_page_is_closed_nobody_can_pay_too_much(part: 
     first = passages.index(("after the commit at the MLLP door", 2))
     last = passages.index(("after ack chartpost.errand.expire", 1))
     kill_at_each(LOWERED, passages[first : last + 1][part::2], tmp_path)
+
+
+#: What only the way of an Invoice passes.
+OF_AN_INVOICE = re.compile(r"Invoice|FhirSender|fetch|settle|posting\.fhir")
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_killed_on_the_way_of_an_invoice_the_same_holds(part: int, tmp_path: Path) -> None:
+    """Where its way differs: the door, the fetching, the PaymentReconciliation, and the Invoice set to balanced."""
+    undisturbed = live(tmp_path / "undisturbed", INVOICED, None)
+    assert undisturbed.outcome == "complete"
+    mine = [passage for passage in undisturbed.passages if OF_AN_INVOICE.search(passage[0])]
+    assert len(mine) >= 15
+    kill_at_each(INVOICED, mine[part::2], tmp_path)
 
 
 def kill_at_each(story: Story, passages: list[Passage], folder: Path) -> None:

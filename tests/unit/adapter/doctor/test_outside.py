@@ -82,6 +82,26 @@ def test_a_destination_is_knocked_at(look):
     assert (str(found.state), "check address" in found.fix) == ("problem", True)
 
 
+def test_a_fhir_server_is_asked_what_it_offers(look):
+    assert told(look(plugins.SENDERS, "fhir")) == [("fhir", "ok")]
+    (found,) = look(plugins.SENDERS, "fhir", base_url="http://127.0.0.1:1/fhir")
+    assert (str(found.state), "check base_url" in found.fix) == ("problem", True)
+
+
+def test_a_mail_server_is_logged_in_to(other):
+    options = {"type": "smtp", "address": other.ready["smtp"], "security": "none"}
+    assert told(outside.plugin("mail", plugins.NOTIFIERS, options)) == [("mail", "ok")]
+    (found,) = outside.plugin("mail", plugins.NOTIFIERS, options | {"address": "127.0.0.1:1"})
+    assert (str(found.state), bool(found.fix)) == ("problem", True)
+
+
+@pytest.mark.parametrize("kind", ["broker", "pull"])
+def test_what_fetches_its_postings_itself_is_nowhere_to_knock_at(kind):
+    options = {"type": kind, "map": "fhir-payment-reconciliation"}
+    (found,) = outside.plugin("engine", plugins.SENDERS, options)
+    assert (str(found.state), found.text) == ("ok", f"{kind}: nothing outside to reach")
+
+
 def test_what_belongs_to_the_sandbox_is_skipped_by_name(look):
     (found,) = look(plugins.SENDERS, "chart", address="sandbox")
     assert (str(found.state), "sandbox" in found.text) == ("skipped", True)
