@@ -56,6 +56,7 @@ class MailServer:
     ) -> None:  # fmt: skip
         self.answers: dict[str, str] = {}
         self.mails: list[EmailMessage] = []
+        self.raw: list[bytes] = []
         self.envelopes: list[tuple[str, list[str], list[str]]] = []
         self.dialogs = 0
         self.secure: list[bool] = []
@@ -95,6 +96,7 @@ class MailServer:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answers.get("DATA", "250")[0] in "2ds":
+            self.raw.append(envelope.original_content)
             self.mails.append(message_from_bytes(envelope.original_content, policy=policy.default))
             self.envelopes.append((envelope.mail_from, envelope.rcpt_tos, envelope.mail_options))
             self.secure.append(session.ssl is not None)

@@ -1,15 +1,19 @@
 """START HERE. The loop, from a charge in the clinical system to the payment in its chart.
 
-    door 1   listeners/mllp.py → receive.py     a frame is stored, committed, and only then acknowledged
-             translate.py, lines.py, share.py   stored messages become entries; a request follows the balance
-             notify.py                          to whom, or why to nobody; then one neutral SMS with our link
-             pay.py, card.py                    the patient looks, presses pay, and is sent to the hosted card page
-    door 2   web/webhooks.py → record.py        the provider's event is stored and applied; a posting per destination
-             post.py                            the posting is rendered once, checked, and published to its queue
-             deliver.py                         it is carried to the chart, and only its AA makes it accepted
+    door 1   listeners/mllp.py → receive.py          a frame is stored, committed, and only then acknowledged
+             web/fhir.py → receive_fhir.py           the same for Invoices; listeners/broker.py for either from a queue
+             translate.py, lines.py, share.py        stored messages become entries; a request follows the balance
+             invoice.py, fetch.py                    an Invoice states the whole: what it refers to is fetched first
+             notify.py, reach.py                     to whom and by which channel, or why to nobody; one neutral message
+             pay.py, card.py                         the patient looks, presses pay, and is sent to the card page
+    door 2   web/webhooks.py → record.py             the provider's event is stored and applied; a posting a destination
+             post.py                                 the posting is rendered once, checked, and published to its queue
+             deliver.py, settle.py                   it is carried to the chart, and only its word makes it accepted
+             receipt.py, reconciliations.py          or an engine consumes it and answers, or the chart comes for it
 
 A door is one function and one transaction, and calls nobody. Whatever takes time or may fail is an errand: a row of
-that transaction, announced through Kombu, done in the transaction of its own effect. `ERRANDS` is the table.
+that transaction, announced through Kombu, done in the transaction of its own effect. `ERRANDS` is the table. What a
+person decides about a hold is release.py.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _conclude(tx: Tx, posting_id: str, tried: Tried[Answer]) -> None:
             move(tx, posting_id, states.Posting.REFUSED, {"answer_code": tried.code, "answer_text": tried.detail})
             holds.add(
                 tx, f"posting:{posting_id}", "refused", f"the posting could not be sent: {tried.detail}",
-                "correct the destination's configuration, then post it again",
+                "correct the destination's configuration, then retry this hold",
             )  # fmt: skip
         case _:
             move(tx, posting_id, states.Posting.UNKNOWN, {"answer_text": tried.detail})
@@ -93,7 +93,7 @@ def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
     if moved and answer.verdict is Verdict.REFUSED:
         holds.add(
             tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}".rstrip(),
-            "correct the cause at the destination (an open batch, a mapped code), then post it again",
+            "correct the cause at the destination (an open batch, a mapped code), then retry this hold",
         )  # fmt: skip
     return moved
 

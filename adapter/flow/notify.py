@@ -96,7 +96,7 @@ def run(flow: Flow, errand: Errand) -> None:
     why_not = _why_not(flow, row)
     if not begun and (row.request_state != states.Request.OPEN or why_not):
         with flow.store.write() as tx:
-            if _move(tx, row.public_id, states.Notice.BLOCKED) and why_not:
+            if move(tx, row.public_id, states.Notice.BLOCKED) and why_not:
                 fall_back(flow, tx, row.public_id, why_not)
             return errands.done(tx, errand)
 
@@ -178,25 +178,34 @@ def _conclude(flow: Flow, tx: Tx, errand: Errand, row: Any, tried: Tried[Sent]) 
             return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
         case "done":
             holds.close(tx, obstacle, "not_reachable")
-            _move(tx, row.public_id, states.Notice.SENT, provider_ref=tried.value.provider_ref if tried.value else "")
+            move(tx, row.public_id, states.Notice.SENT, provider_ref=tried.value.provider_ref if tried.value else "")
         case "refused":
-            if _move(tx, row.public_id, states.Notice.BLOCKED, code=tried.code):
+            if move(tx, row.public_id, states.Notice.BLOCKED, code=tried.code):
                 fall_back(flow, tx, row.public_id, reach.refused(row.channel, tried.detail))
         case _:
-            if _move(tx, row.public_id, states.Notice.UNKNOWN):
+            if move(tx, row.public_id, states.Notice.UNKNOWN):
                 why = reach.unknown(row.channel, row.public_id, tried.detail)
                 holds.add(tx, f"request:{row.request_id}", *why)
     errands.done(tx, errand)
     return None
 
 
-def _move(tx: Tx, notice_id: str, after: states.Notice, **values: str) -> bool:
+def move(tx: Tx, notice_id: str, after: states.Notice, **values: str) -> bool:
     """Write down what is known of a notice; False when its state has gone on meanwhile and stays."""
     where = notice.c.public_id == notice_id
-    before = states.Notice(tx.scalar(select(notice.c.state).where(where).with_for_update()))
-    moves = states.allowed(before, after)
+    row = tx.one(
+        select(notice.c.state, notice.c.channel, account.c.key)
+        .join(request, request.c.id == notice.c.request_id)
+        .join(account, account.c.id == request.c.account_id)
+        .where(where)
+        .with_for_update(of=notice)
+    )
+    assert row is not None
+    moves = states.allowed(states.Notice(row.state), after)
     changes = {**values, "changed_at": tx.now} | ({"state": after} if moves else {})
     tx.run(update(notice).where(where).values(changes))
+    if moves:
+        tx.moved("notice", after, row.channel, row.key, notice=notice_id)
     return moves
 
 

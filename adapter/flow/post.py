@@ -17,7 +17,7 @@ from chartpost.mappings.write import Unwritable, check, write
 #: A destination that reads its postings from our FHIR face.
 PULL = "pull"
 #: Said where the map knows no better.
-_FIX = "correct the destination's map, or have the source send what is missing; then post it again"
+_FIX = "correct the destination's map, or have the source send what is missing; then retry this hold"
 
 
 def run(flow: Flow, errand: Errand) -> None:

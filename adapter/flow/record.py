@@ -147,11 +147,9 @@ def _report(flow: Flow, tx: Tx, found: Any, told: Any) -> str:
     if told.report is NoticeReport.UNKNOWN:
         return "says nothing about the end"
     learned(tx, f"notice:{found.public_id}")
-    before, after = states.Notice(found.state), states.Notice(told.report.value)
-    if not states.allowed(before, after):
-        return f"came late: the notice is {before} already"
-    values = {"state": after, "changed_at": tx.now, "provider_ref": told.provider_ref, "code": told.code}
-    tx.run(update(notice).where(notice.c.id == found.id).values(values))
+    after = states.Notice(told.report.value)
+    if not notify.move(tx, found.public_id, after, provider_ref=told.provider_ref, code=told.code):
+        return f"came late: the notice is {found.state} already"
     unknown = select(notice.c.id).where(
         notice.c.request_id == found.request_id, notice.c.state == states.Notice.UNKNOWN
     )

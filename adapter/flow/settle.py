@@ -61,6 +61,6 @@ def run(flow: Flow, errand: Errand) -> None:
             holds.add(
                 tx, f"posting:{errand.subject}", "invoice_not_settled",
                 f"the payment is in the chart, but its Invoice could not be set to balanced: {why}".rstrip(),
-                "set the Invoice to balanced in the chart by hand",
+                "set the Invoice to balanced in the chart by hand, or correct what hinders and retry this hold",
             )  # fmt: skip
     return None

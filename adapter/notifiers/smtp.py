@@ -15,6 +15,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -45,7 +46,6 @@ def compose(text: OutgoingText, at: dt.datetime) -> bytes:
     plain = f"{sender.local}{recipient.local}".isascii()
     # 7bit: bodies are encoded, since a mail server need not take eight bits.
     mail = EmailMessage(policy=(SMTP if plain else SMTPUTF8).clone(cte_type="7bit"))
-    mail["From"] = Address(text.sender_name, *sender)
     mail["To"] = Address("", *recipient)
     if text.reply_to:
         mail["Reply-To"] = Address("", *_wire(text.reply_to, "address for answers"))
@@ -56,7 +56,17 @@ def compose(text: OutgoingText, at: dt.datetime) -> bytes:
     mail.set_content(text.body)
     if text.html:
         mail.add_alternative(text.html, subtype="html")
-    return mail.as_bytes()
+    return f"From: {_display(text.sender_name)} <{sender}>\r\n".encode() + mail.as_bytes()
+
+
+def _display(name: str) -> str:
+    """Return a name as it stands before an address (RFC 5322 §3.2.4, RFC 2047 §5).
+
+    Not by EmailMessage: where it folds a long name, it may lose a space.
+    """
+    if name.isascii():
+        return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+    return Header(name, "utf-8", header_name="From").encode(linesep="\r\n")
 
 
 def message_id(text: OutgoingText) -> str:

@@ -50,7 +50,7 @@ class Patient:
             f"EVN|P03|{stamp}",
             f"PID|1||{self.mrn}^^^LAKESIDE^MR||{name}||{self.birth_date}|{self.sex}|||||^PRN^CP^^1^608^{self.phone}"
             f"|||||{self.account}^^^LAKESIDE^AN",
-            f"PV1|1|O|MAIN^ROOM 4^^LAKESIDE|||||||||||||||||V{self.account}^^^LAKESIDE^VN",
+            f"PV1|1|O|MAIN^ROOM 4^^LAKESIDE||||||||||||||||V{self.account}^^^LAKESIDE^VN",
         ]
         for number, service in enumerate(self.services, start=1):
             lines.append(

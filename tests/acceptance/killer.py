@@ -137,6 +137,7 @@ def read(path: Path) -> list[Passage]:
 def _watch(passages: Passages) -> None:
     """Patch every place where a process may die between two effects."""
     from chartpost.adapter.ledger.intake import Intake
+    from chartpost.adapter.notifiers.smtp import SmtpNotifier
     from chartpost.adapter.notifiers.twilio import TwilioNotifier
     from chartpost.adapter.providers.stripe import StripeProvider
     from chartpost.adapter.senders.fhir import FhirSender
@@ -149,6 +150,7 @@ def _watch(passages: Passages) -> None:
     for method in ("create_session", "expire_session", "retrieve_session", "events_since"):
         _around(passages, StripeProvider, method, lambda *_, method=method: f"call StripeProvider.{method}")
     _around(passages, TwilioNotifier, "send", lambda *_: "call TwilioNotifier.send")
+    _around(passages, SmtpNotifier, "send", lambda *_: "call SmtpNotifier.send")
     _around(passages, MllpSender, "send", lambda *_: "call MllpSender.send")
     for method in ("send", "settle_invoice", "read"):
         _around(passages, FhirSender, method, lambda *_, method=method: f"call FhirSender.{method}")
