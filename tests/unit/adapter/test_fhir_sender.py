@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scripted import Asked, Script, Scripted, dripping, raw, says, scripted, silent
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
-from chartpost.adapter.ports import Settler, Verdict
+from chartpost.adapter.ports import Verdict
 from chartpost.adapter.senders.fhir import POSTING, FhirSender, Options, from_settings, notice
 from chartpost.mappings.fhir import jsontext
 
@@ -330,7 +330,6 @@ def test_a_settled_invoice_differs_in_its_status_alone(server: Scripted) -> None
     invoices(server, INVOICE)
     server.on("PUT Invoice/9", says(200))
     fhir = sender(server)
-    assert isinstance(fhir, Settler)
     assert fhir.settle_invoice("Invoice/9").verdict is Verdict.ACCEPTED
     (asked,) = puts(server)
     assert asked.headers["if-match"] == 'W/"3"'
