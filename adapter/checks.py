@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chartpost.adapter.problems import Problems
+from chartpost.adapter.values import is_loopback
 from chartpost.adapter.yamlfile import YamlFile
 
 #: Where plugins are configured, and the entry-point group they are found in.
@@ -176,8 +177,6 @@ def doors(file: YamlFile, problems: Problems) -> None:
 
 def sandbox(file: YamlFile, problems: Problems) -> None:
     """Play money and real people never meet."""
-    from chartpost.adapter.settings import is_loopback
-
     present = file.data.get("sandbox") is not None
     sources = (("sources", name, options) for name, options in _section(file, "sources").items())
     for section, name, options in [*sources, *_plugins(file)]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chartpost.adapter.errors import ConfigurationError
-from chartpost.adapter.settings import Address, Settings
+from chartpost.adapter.settings import Settings
+from chartpost.adapter.values import Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,130 +1,37 @@
 """The configuration: its shape, and a loader that reports every problem at once, with file and line.
 
-Values are checked in `settings.py` one by one; `checks.py` looks at what they mean together.
+What a single value must be stands in `values.py`; `checks.py` looks at what they mean together.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    PositiveInt,
-    SecretStr,
-    StringConstraints,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr
 
-from chartpost.adapter import checks, mail_address
+from chartpost.adapter import checks
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.problems import Problems
+from chartpost.adapter.values import (
+    Address,
+    Broker,
+    Charset,
+    Currency,
+    Database,
+    Door,
+    MailAddress,
+    Named,
+    OneLine,
+    PublicUrl,
+    Region,
+    Timezone,
+    Token,
+    database_url,
+)
 from chartpost.adapter.yamlfile import YamlFile
-from chartpost.mappings.model import exponent
-
-
-class Address(str):
-    """A "host:port" (or "[v6]:port"); port 0 means any free one."""
-
-    __slots__ = ()
-
-    @property
-    def host(self) -> str:
-        return self.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.rpartition(":")[2])
-
-    @property
-    def loopback(self) -> bool:
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address means this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _address(value: Any) -> Address:
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s/]+):(\d{1,5})", value) if isinstance(value, str) else None
-    if match is None or int(match[2]) > 65535:
-        raise ValueError("is no address; write host:port, as in 127.0.0.1:2575")
-    return Address(value)
-
-
-def _public_url(value: str) -> str:
-    url = urlsplit(value.rstrip("/"))
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise ValueError("is no web address; write it as in https://pay.example.org")
-    if url.scheme == "http" and not is_loopback(url.hostname):
-        raise ValueError("patients open this address: it must start with https://")
-    return value.rstrip("/")
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except Exception:  # ZoneInfo raises KeyError, ValueError, OSError and IsADirectoryError for what is no zone
-        raise ValueError("is no IANA time zone; write it as in America/Chicago") from None
-    return value
-
-
-def _region(value: str) -> str:
-    from phonenumbers import SUPPORTED_REGIONS
-
-    if value not in SUPPORTED_REGIONS:
-        raise ValueError("is no ISO 3166 country code of two capital letters, as in US")
-    return value
-
-
-def _currency(value: str) -> str:
-    exponent(value)
-    return value
-
-
-def _charset(value: str) -> str:
-    try:
-        b"".decode(value)
-    except LookupError:
-        raise ValueError("is no character set; write utf-8, latin-1, cp1252 …") from None
-    return value
-
-
-def _database(value: str) -> str:
-    if value != "sqlite" and not value.startswith("postgresql://"):
-        raise ValueError("must be sqlite (a file in the data directory) or postgresql://…")
-    return value
-
-
-def _broker(value: str) -> str:
-    if not value.startswith(("memory://", "amqp://", "amqps://")):
-        raise ValueError("must be memory:// (inside this process) or amqp://… (RabbitMQ)")
-    return value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < 16 and value.get_secret_value() != "sandbox":
-        raise ValueError("is too short to be a secret; `openssl rand -hex 32` makes one")
-    return value
-
-
-Door = Annotated[Address, PlainValidator(_address)]
-Token = Annotated[SecretStr, AfterValidator(_token)]
-Named = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Part(BaseModel):
@@ -138,24 +45,10 @@ def _is_sandbox(part: BaseModel, key: str) -> bool:
     return isinstance(value, SecretStr) and value.get_secret_value() == "sandbox"
 
 
-def _mail_address(value: str) -> str:
-    mail_address.wire(value)
-    return value
-
-
-def _one_line(value: str) -> str:
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
-        raise ValueError("has a line break or another control character; remove it")
-    return value
-
-
-MailAddress = Annotated[str, AfterValidator(_mail_address)]
-
-
 class Mail(Part):
     """How a facility signs its e-mail."""
 
-    sender: Annotated[Named, AfterValidator(_one_line)]  #: shown in the list of mails, so as neutral as message_name
+    sender: OneLine  #: shown in the list of mails, so as neutral as message_name
     address: MailAddress  #: the From address; what cannot be delivered comes back to it
     reply_to: MailAddress  #: where answers go: the billing office
 
@@ -164,10 +57,10 @@ class Facility(Part):
     """A practice or site."""
 
     name: Named
-    message_name: Annotated[Named, AfterValidator(_one_line)]  #: what an SMS may say: "oncology" is health information
-    timezone: Annotated[str, AfterValidator(_timezone)]
-    region: Annotated[str, AfterValidator(_region)]  #: ISO 3166: how phone numbers without a country are read
-    currency: Annotated[str, AfterValidator(_currency)]  #: ISO 4217
+    message_name: OneLine  #: what an SMS may say: "oncology" is health information
+    timezone: Timezone
+    region: Region  #: ISO 3166: how phone numbers without a country are read
+    currency: Currency  #: ISO 4217
     provider: Named
     notifiers: tuple[Named, ...] = ()  #: in the order in which they are tried
     mail: Mail | None = None  #: needed by notifiers that send e-mail
@@ -196,7 +89,7 @@ class Hl7Rules(Part):
     """What a source of HL7 v2 messages may say besides."""
 
     processing_id: Literal["P", "T", "D"] = "P"  #: MSH-11 (HL7 table 0103): anything else is answered AR
-    encoding: Annotated[str, AfterValidator(_charset)] = "utf-8"  #: of messages that name none in MSH-18
+    encoding: Charset = "utf-8"  #: of messages that name none in MSH-18
     dedupe_days: PositiveInt = 7
     max_segments: PositiveInt = 2_000
     acks: Door | None = None  #: where application ACKs of enhanced mode go
@@ -263,11 +156,11 @@ class Sandbox(Part):
 class Settings(Part):
     """All of it."""
 
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = None  #: None: the web face's own address
+    public_url: PublicUrl | None = None  #: None: the web face's own address
     web: Door = Address("127.0.0.1:8080")  #: pages and webhooks
     internal: Door = Address("127.0.0.1:8081")  #: health, API, desk
-    database: Annotated[str, AfterValidator(_database)] = Field("sqlite", repr=False)
-    broker: Annotated[str, AfterValidator(_broker)] = Field("memory://", repr=False)
+    database: Database = Field("sqlite", repr=False)
+    broker: Broker = Field("memory://", repr=False)
     sandbox: Sandbox | None = None
     facilities: dict[str, Facility] = Field(min_length=1)
     sources: dict[str, AnySource] = Field(min_length=1)
@@ -326,7 +219,7 @@ def database(path: Path | None, environ: Mapping[str, str]) -> str:
     file = read_file(path, environ)
     value = file.data.get("database", "sqlite")
     try:
-        return _database(str(value))
+        return database_url(str(value))
     except ValueError as error:
         raise ConfigurationError([f"{file.where(['database'])}: database: {error}"]) from None
 

@@ -20,7 +20,8 @@ from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import account, errand, hold, message, notice, payment, posting, request
 from chartpost.adapter.ports import World
-from chartpost.adapter.settings import Address, Settings
+from chartpost.adapter.settings import Settings
+from chartpost.adapter.values import Address
 from chartpost.adapter.views import View, iso, money
 from chartpost.mappings import postingmap
 from chartpost.queues.topology import Topology

@@ -12,39 +12,29 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from sqlalchemy import text
 
-from chartpost.adapter import figures, plugins, smart
+from chartpost.adapter import assembly, figures, smart
 from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError, Transient
-from chartpost.adapter.flow import TRANSLATE, post, receipt, receive_fhir, worker
+from chartpost.adapter.flow import TRANSLATE, receipt, worker
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate
-from chartpost.adapter.flow.receive import SourceRules
-from chartpost.adapter.flow.receive_fhir import FhirReceiver
-from chartpost.adapter.flow.reconciliations import Reconciliations
-from chartpost.adapter.keys import Keys, data_keys
+from chartpost.adapter.keys import data_keys
 from chartpost.adapter.ledger import errands, sealed
 from chartpost.adapter.ledger.intake import Intake
-from chartpost.adapter.ledger.invoices import KnownInvoices
-from chartpost.adapter.ledger.store import Store, sqlite_url
-from chartpost.adapter.listeners.broker import BrokerListener, FhirWire, Hl7Wire, Wire
+from chartpost.adapter.listeners.broker import BrokerListener
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.listeners.mllp import MllpListener
 from chartpost.adapter.neighbour import Neighbour
-from chartpost.adapter.ports import World
-from chartpost.adapter.senders.mllp import MllpSender
-from chartpost.adapter.settings import FhirRules, Hl7Rules, Settings
+from chartpost.adapter.settings import Settings
 from chartpost.adapter.web.app import internal_app, web_app
-from chartpost.adapter.web.fhir import FhirDoor, FhirFace
+from chartpost.adapter.web.fhir import FhirFace
 from chartpost.adapter.web.metrics import figure_routes
 from chartpost.adapter.web.openapi import OpenApi
-from chartpost.mappings import mapfile, postingmap
-from chartpost.mappings.postingmap import PostingMap
 from chartpost.queues.consumer import Consumer, Handler
 from chartpost.queues.publisher import POLLING_INTERVAL, Publisher
 from chartpost.queues.relay import Announcement, Due, Relay
@@ -54,10 +44,6 @@ from chartpost.queues.topology import Topology
 ERRAND_THREADS = 3
 #: Seconds between two looks into memory:// of those who talk to the outside: what they wait for takes longer anyway.
 PATIENT_INTERVAL = 0.02
-#: Seconds for one application acknowledgement.
-ACK_SECONDS = 10.0
-#: Where Stripe's own card pages live; a sandbox has its own origin.
-CARD_PAGES = "https://checkout.stripe.com"
 
 log = logs.get(__name__)
 
@@ -73,7 +59,7 @@ def serve(settings: Settings, data: Path) -> int:
         neighbour = stack.enter_context(Neighbour(settings, opened)) if settings.sandbox else None
         sealed.use(sealed.Keyring(keys.searching, keys.sealing))
         smart.use(data)
-        store = open_store(settings, data)
+        store = assembly.open_store(settings, data)
         stack.callback(store.close)
         if not store.has_our_keys():
             raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
@@ -82,55 +68,10 @@ def serve(settings: Settings, data: Path) -> int:
         errands.release_leases(store)
         if neighbour is not None:
             settings = settings.resolve_sandbox(neighbour.ready())
-        flow = make_flow(settings, keys, store, settings.public_url or url_of(opened.web))
+        flow = assembly.make_flow(settings, keys, store, settings.public_url or url_of(opened.web))
         import uvloop
 
         return uvloop.run(_House(flow, opened).run())
-
-
-def open_store(settings: Settings, data: Path) -> Store:
-    """Open the ledger that the configuration names."""
-    return Store.open(sqlite_url(data) if settings.database == "sqlite" else settings.database)
-
-
-def world(settings: Settings) -> World:
-    """Make every provider, notifier and sender of the configuration."""
-
-    def made(group: str, configured: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: plugins.load(group, part.type)(plugins.options_model(group, part.type).model_validate(part.options))
-            for name, part in configured.items()
-        }
-
-    senders = made(plugins.SENDERS, settings.destinations)
-    return World(
-        servers={
-            name: senders[source.fetch]
-            for name, source in settings.sources.items()
-            if isinstance(source, FhirRules) and source.fetch in senders
-        },
-        providers=made(plugins.PROVIDERS, settings.providers),
-        notifiers=made(plugins.NOTIFIERS, settings.notifiers),
-        senders={name: one for name, one in senders.items() if one is not None},
-        acks={
-            name: MllpSender(source.acks.host, source.acks.port, ACK_SECONDS).push
-            for name, source in settings.sources.items()
-            if isinstance(source, Hl7Rules) and source.acks is not None
-        },
-    )
-
-
-def make_flow(settings: Settings, keys: Keys, store: Store, public_url: str) -> Flow:
-    """Put together what every step is given."""
-    return Flow(
-        settings=settings,
-        store=store,
-        world=world(settings),
-        link_key=keys.link,
-        public_url=public_url,
-        maps={name: mapfile.load(source.map) for name, source in settings.sources.items()},
-        outbound={name: postingmap.load(part.options["map"]) for name, part in settings.destinations.items()},
-    )
 
 
 class _House:
@@ -151,13 +92,19 @@ class _House:
         relay, readers, publisher = self._machinery(flow)
         committer = Committer(Intake(self.store, figures.stored), on_stored=lambda: relay.wake((TRANSLATE,)))
         listeners = [
-            MllpListener(_rules(flow, name), committer, self.gate, clock=self.store.clock) for name in doors.mllp
+            MllpListener(assembly.rules(flow, name), committer, self.gate, clock=self.store.clock)
+            for name in doors.mllp
         ]
         internal = url_of(doors.internal)
-        more = [*FhirFace(_fhir_doors(flow), committer, public_url=internal).routes(), *OpenApi(internal).routes()]
+        more = [
+            *FhirFace(assembly.fhir_doors(flow), committer, public_url=internal).routes(),
+            *OpenApi(internal).routes(),
+        ]
         more += figure_routes(self.store)
         servers = [
-            _web_server(web_app(flow, public_url=flow.public_url, card_page_origins=_card_pages(flow.settings))),
+            _web_server(
+                web_app(flow, public_url=flow.public_url, card_page_origins=assembly.card_pages(flow.settings))
+            ),
             _web_server(internal_app(self._select_one, more, public_url=internal)),
         ]
         serving = [
@@ -220,7 +167,7 @@ class _House:
         ]
         consumers += [
             BrokerListener(
-                name, _wire(flow, name), Intake(self.store, figures.stored), url, names,
+                name, assembly.wire(flow, name), Intake(self.store, figures.stored), url, names,
                 on_stored=lambda: relay.wake((TRANSLATE,)), before=self._gate, clock=self.store.clock,
             )
             for name in names.charges
@@ -243,58 +190,6 @@ class _House:
     def _select_one(self) -> object:
         with self.store.read() as connection:
             return connection.execute(text("SELECT 1")).scalar()
-
-
-def _fhir_doors(flow: Flow) -> dict[str, FhirDoor]:
-    kinds = {name: part.type for name, part in flow.settings.destinations.items()}
-    doors = {}
-    for name, source in flow.settings.fhir().items():
-        tokens = (token.get_secret_value() for token in (source.token, source.token_previous) if token is not None)
-        told = [place for place in source.destinations if _readable(flow.outbound[place], source.version)]
-        pull = [place for place in told if kinds[place] == post.PULL]
-        reading = Reconciliations(flow.store, name, source.facility, told, pull)
-        doors[name] = FhirDoor(_fhir_receiver(flow, name), reading, tuple(tokens))
-    return doors
-
-
-def _readable(map: PostingMap, version: str) -> bool:
-    """Say whether what a map writes is a PaymentReconciliation in the version that a source's face speaks."""
-    return getattr(map, "writes", "") == "PaymentReconciliation" and (map.version == "R5") == (version == "R5")
-
-
-def _fhir_receiver(flow: Flow, name: str) -> FhirReceiver:
-    source = flow.source(name)
-    assert isinstance(source, FhirRules)
-    rules = receive_fhir.FhirRules(
-        name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth
-    )
-    return FhirReceiver(rules, KnownInvoices(flow.store, name))
-
-
-def _wire(flow: Flow, name: str) -> Wire:
-    """What a source's messages on the broker are made of: its map says."""
-    if flow.maps[name].dialect == "fhir":
-        return FhirWire(_fhir_receiver(flow, name))
-    return Hl7Wire(_rules(flow, name), flow.store.clock)
-
-
-def _rules(flow: Flow, name: str) -> SourceRules:
-    source = flow.source(name)
-    assert isinstance(source, Hl7Rules)
-    return SourceRules(
-        source=name, facility=source.facility, map=flow.maps[name], processing_id=source.processing_id,
-        charset=source.encoding, dedupe_days=source.dedupe_days, max_bytes=source.max_bytes,
-        max_segments=source.max_segments,
-    )  # fmt: skip
-
-
-def _card_pages(settings: Settings) -> list[str]:
-    origins = {CARD_PAGES}
-    for part in settings.providers.values():
-        url = urlsplit(part.options.get("base_url") or "")
-        if url.netloc:
-            origins.add(f"{url.scheme}://{url.netloc}")
-    return sorted(origins)
 
 
 def _web_server(app: Any) -> uvicorn.Server:

@@ -60,9 +60,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
         store = Store.open(f"sqlite:///{path}", clock=clock, migrate=False)
     else:
         store = Store.open(request.getfixturevalue("_postgres"), clock=clock, migrate=False)
-        names = ", ".join(table.name for table in tables.metadata.sorted_tables)
+        # TRUNCATE makes every file anew, which takes thirty times as long as deleting the few rows of a test.
+        emptied = [f"DELETE FROM {table.name}" for table in reversed(tables.metadata.sorted_tables)]
+        counted = [table.name for table in tables.metadata.sorted_tables if "id" in table.c]
+        emptied += [f"ALTER SEQUENCE {name}_id_seq RESTART" for name in counted]
         with store.write() as tx:
-            tx.connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+            tx.connection.exec_driver_sql("; ".join(emptied))
     yield store
     store.close()
 

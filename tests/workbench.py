@@ -22,6 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Table, select
 
+from chartpost.adapter.assembly import make_flow
 from chartpost.adapter.errors import ChartpostError
 from chartpost.adapter.flow import ERRANDS, link, record, translate, worker
 from chartpost.adapter.flow.gate import Gate
@@ -34,7 +35,6 @@ from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import EventType, PaymentEvent
 from chartpost.adapter.settings import FhirSource, MllpSource, Settings
-from chartpost.adapter.wiring import make_flow
 from chartpost.queues.relay import Announcement
 
 T = TypeVar("T")

@@ -66,7 +66,7 @@ def deciding(config: Path | None, data: Path) -> Iterator[Flow]:
     Raises ConfigurationError when there is no ledger, or it is not this program's to write.
     """
     os.umask(0o077)
-    from chartpost.adapter import checks, settings, wiring
+    from chartpost.adapter import assembly, checks, settings
     from chartpost.adapter.ledger import migrations
 
     loaded = settings.load(config, os.environ)
@@ -80,7 +80,7 @@ def deciding(config: Path | None, data: Path) -> Iterator[Flow]:
             raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
         # Nobody is called, so what a sandbox that does not run would say may be supposed.
         supposed = loaded.resolve_sandbox(checks.SUPPOSED) if loaded.sandbox else loaded
-        yield wiring.make_flow(supposed, keys, store, loaded.public_url or f"http://{loaded.web}")
+        yield assembly.make_flow(supposed, keys, store, loaded.public_url or f"http://{loaded.web}")
     except Transient as error:
         raise ConfigurationError([f"{error}; nothing was changed, try again"]) from None
     finally:

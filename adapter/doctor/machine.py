@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from pydantic import TypeAdapter, ValidationError
 
-from chartpost.adapter import settings
+from chartpost.adapter import values
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.keys import data_keys
@@ -78,7 +78,7 @@ def port(what: str, value: Any, internal: Any, running: bool) -> Iterator[Findin
     yield Finding(what, State.OK, f"{address} is free")
 
 
-def _taken(what: str, address: settings.Address, internal: Any, running: bool, error: OSError) -> Finding:
+def _taken(what: str, address: values.Address, internal: Any, running: bool, error: OSError) -> Finding:
     if error.errno == errno.EADDRINUSE and running:
         return Finding(what, State.OK, f"{address}: chartpost is running and listens here")
     if error.errno == errno.EADDRINUSE:
@@ -103,9 +103,9 @@ def _is_chartpost(internal: Any) -> bool:
         return False
 
 
-def _address(value: Any) -> settings.Address | None:
+def _address(value: Any) -> values.Address | None:
     try:
-        made: settings.Address = TypeAdapter(settings.Door).validate_python(value)
+        made: values.Address = TypeAdapter(values.Door).validate_python(value)
         return made
     except ValidationError:
         return None

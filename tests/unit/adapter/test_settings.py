@@ -9,7 +9,8 @@ import pytest
 
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.keys import data_keys
-from chartpost.adapter.settings import Address, database, load
+from chartpost.adapter.settings import database, load
+from chartpost.adapter.values import Address
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "config" / "embedded.yaml"
 

@@ -16,8 +16,9 @@ from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 from chartpost.adapter.flow import ERRANDS, release, translate
 from chartpost.adapter.ledger import errands, holds, states, tables
 from chartpost.adapter.ledger.store import Store
-from chartpost.adapter.settings import Address, Plugin
+from chartpost.adapter.settings import Plugin
 from chartpost.adapter.story import story
+from chartpost.adapter.values import Address
 from chartpost.mappings import mapfile
 
 
