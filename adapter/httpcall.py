@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chartpost.adapter.errors import Ambiguous, Transient
-from chartpost.adapter.outbound import is_loopback
+from chartpost.adapter.outbound import connect, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +44,10 @@ def call(
     back. A status that did come back is the outcome, even if its body is lost on the way.
     """
     place, target = _place(url), urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl() or "/"
-    connection, deadline = _connection(url, timeout), time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     try:
-        connection.connect()
+        connection = _connected(url, timeout)
     except (OSError, UnicodeError) as error:
-        connection.close()
         raise Transient(f"{place}: no connection ({type(error).__name__})") from None
     with _until(deadline, connection) as late:
         try:
@@ -77,11 +76,17 @@ def secure(url: str, *, allow_insecure: bool = False) -> str:
     return url
 
 
-def _connection(url: str, timeout: float) -> HTTPConnection:
+def _connected(url: str, timeout: float) -> HTTPConnection:
     parts = urlsplit(url)
-    if parts.scheme == "https":
-        return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=_trust())
-    return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    host, secured = parts.hostname or "", parts.scheme == "https"
+    connection = HTTPSConnection(host, parts.port, context=_trust()) if secured else HTTPConnection(host, parts.port)
+    line = connect(host, connection.port, timeout)
+    try:
+        connection.sock = _trust().wrap_socket(line, server_hostname=host) if secured else line
+    except OSError:
+        line.close()
+        raise
+    return connection
 
 
 @cache

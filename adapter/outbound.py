@@ -1,11 +1,33 @@
-"""What every plugin that calls out over HTTP must know: did the call leave, and may it go to that address."""
+"""What every plugin that calls out must know: how to get there, did the call leave, and may it go to that address."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
+import time
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+
+def connect(host: str, port: int, timeout: float) -> socket.socket:
+    """Return a connection, with what is left of `timeout` (seconds) for what follows. Raises OSError or UnicodeError.
+
+    Every address of the host gets its share of the time: one that leads nowhere must not use up all of it.
+    """
+    deadline = time.monotonic() + timeout
+    places = [place[:2] for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    problem = OSError("no address")
+    for position, place in enumerate(places):
+        share = (deadline - time.monotonic()) / (len(places) - position)
+        try:
+            line = socket.create_connection(place, max(share, 0.001))
+        except OSError as error:
+            problem = error
+        else:
+            line.settimeout(max(deadline - time.monotonic(), 0.001))
+            return line
+    raise problem
 
 
 def never_sent(error: BaseException) -> bool:

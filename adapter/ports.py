@@ -166,7 +166,8 @@ class Answer:
 
     verdict: Verdict
     code: str  #: "AA", "AE", "CA", "201" …
-    text: str = ""  #: the destination's reason, with values of persons left out
+    #: The destination's reason, with values of persons left out; with ACCEPTED, what it did not take all the same.
+    text: str = ""
     raw: bytes = b""  #: the whole answer, kept sealed
 
 

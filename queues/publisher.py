@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 
 import kombu
+from amqp.exceptions import MessageNacked
 
 from chartpost.queues.envelope import Envelope
 from chartpost.queues.topology import Topology
@@ -23,8 +24,12 @@ class NotPublished(Exception):
     """The broker did not confirm the message: publish it again later, under the same message id."""
 
 
-class Unroutable(NotPublished):
-    """The broker is there, and has no queue for the message: trying again will not help by itself."""
+class Refused(NotPublished):
+    """The broker is there and does not take this message, whose queue is full, for instance. Others it may take."""
+
+
+class Unroutable(Refused):
+    """The broker has no queue for the message."""
 
 
 class _Lost(NotPublished):
@@ -112,6 +117,8 @@ class Publisher:
             # A confirm that comes late must not be taken for the next message's.
             self._drop()
             raise NotPublished("the broker did not answer in time") from None
+        except MessageNacked:
+            raise Refused(f"the queue {envelope.routing_key} does not take it; it may be full") from None
         except Exception as error:
             # py-amqp raises far more than its documented errors when a socket dies under it.
             self._drop()
@@ -138,6 +145,8 @@ class Publisher:
         )
         if self._returned:
             # RabbitMQ confirms what it could not route, too; the return comes first.
+            if exchange:
+                self._drop()  # a queue of ours was deleted: the next connection declares it anew
             raise Unroutable(f"no queue is bound to {envelope.routing_key}: {self._returned[0]}")
 
     def _open(self) -> kombu.Producer:

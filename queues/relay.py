@@ -15,18 +15,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher
+from chartpost.queues.publisher import NotPublished, Publisher, Refused
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One piece of due work: a key that stays the same, what to publish, and whom to tell that the broker has it."""
+    """One piece of due work: a key that stays the same, what to publish, and whom to tell what the broker said."""
 
     key: str
     envelope: Envelope
-    confirmed: Callable[[], None] | None = None
+    confirmed: Callable[[], None] | None = None  #: the broker has it
+    refused: Callable[[], None] | None = None  #: the broker is there, and its queue takes nothing
     ends: bool = False  #: the broker's confirm is the end of it: nobody here consumes it and reports back
 
 
@@ -106,13 +107,16 @@ class Relay:
                     self._woken.update(self._outstanding)
             with self._lock:
                 groups, self._woken = self._woken, set()
-            try:
-                for group in sorted(groups):
-                    if self._stopping.is_set():
-                        return
+            away = False
+            for group in sorted(groups):
+                if self._stopping.is_set():
+                    return
+                try:
                     self._announce(group)
-            except Exception as error:  # the database or the broker is away: look again at the next sweep
-                _log.warning("relay: nothing announced; again in %.0f s", self._sweep, exc_info=error)
+                except Exception as error:  # the database or the broker is away: look again at the next sweep
+                    away = True
+                    _log.warning("relay: nothing of %s announced; again in %.0f s", group, self._sweep, exc_info=error)
+            if away:
                 self._stopping.wait(self._sweep)
 
     def _announce(self, group: str) -> None:
@@ -130,10 +134,15 @@ class Relay:
                 outstanding[item.key] = now
             try:
                 self._publisher.publish(item.envelope)
-            except NotPublished:
+            except NotPublished as error:
                 with self._lock:
                     outstanding.pop(item.key, None)
-                raise
+                if not isinstance(error, Refused):
+                    raise
+                _log.warning("relay: not announced: %s", error)
+                if item.refused is not None:
+                    item.refused()
+                continue
             if item.confirmed is not None:
                 item.confirmed()
             if item.ends:

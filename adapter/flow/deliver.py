@@ -35,6 +35,12 @@ def published(flow: Flow, posting_id: str) -> None:
         move(tx, posting_id, states.Posting.PUBLISHED, {})
 
 
+def queue_refuses(flow: Flow, destination: str, queue: str) -> None:
+    """Tell a person that the broker does not take a destination's postings: a queue that nobody empties is full."""
+    with flow.store.write() as tx:
+        _tell(tx, destination, f"the broker takes nothing into {queue}")
+
+
 def run(flow: Flow, errand: Errand, body: bytes) -> None:
     """Send `body` to the errand's destination and record the answer."""
     with flow.store.write() as tx:
@@ -47,16 +53,17 @@ def run(flow: Flow, errand: Errand, body: bytes) -> None:
     harmless = configured is not None and configured.options.get("resend", "never") != "never"
 
     def send() -> Answer:
-        if configured is None:
-            raise Permanent("its destination is no longer in the configuration")
-        return flow.world.senders[row.destination].send(body, row.control_id)
+        sender = flow.world.senders.get(row.destination)
+        if sender is None:
+            raise Permanent("its destination is no longer in the configuration, or nothing is sent to it any more")
+        return sender.send(body, row.control_id)
 
     tried = attempt(flow.store, f"posting:{errand.subject}", send, repeatable=harmless)
     with flow.store.write() as tx:
         close(tx, tried)
         if tried.outcome == "transient":
             if errand.attempts >= TELL_AFTER:
-                _tell(tx, row.destination)
+                _tell(tx, row.destination, tried.detail)
             return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
         holds.close(tx, f"destination:{row.destination}", "not_reachable")
         if tried.outcome == "unknown" and harmless and silences(tx, tried.subject) <= RESENDS:
@@ -90,6 +97,11 @@ def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
     """Record what the destination said; False when that changes nothing: said before, or too late."""
     values = {"answer_code": answer.code, "answer_text": answer.text, "answer": answer.raw}
     moved = move(tx, posting_id, _STATE_OF[answer.verdict], values)
+    if moved and answer.verdict is Verdict.ACCEPTED and answer.text:
+        holds.add(
+            tx, f"posting:{posting_id}", "taken_in_part", f"the chart has the payment, and not all of it: {answer.text}",
+            "enter in the chart by hand what is missing, then dismiss this",
+        )  # fmt: skip
     if moved and answer.verdict is Verdict.REFUSED:
         holds.add(
             tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}".rstrip(),
@@ -105,6 +117,7 @@ def move(tx: Tx, posting_id: str, after: states.Posting, values: Mapping[str, An
         .join(payment, payment.c.id == posting.c.payment_id)
         .join(account, account.c.id == payment.c.account_id)
         .where(posting.c.public_id == posting_id)
+        .with_for_update(of=posting)  # the relay's confirm and the destination's answer may come at once
     )
     if row is None or not states.allowed(states.Posting(row.state), after):
         return False
@@ -114,8 +127,8 @@ def move(tx: Tx, posting_id: str, after: states.Posting, values: Mapping[str, An
     return True
 
 
-def _tell(tx: Tx, destination: str) -> None:
+def _tell(tx: Tx, destination: str, detail: str) -> None:
     holds.add(
-        tx, f"destination:{destination}", "not_reachable", "the destination does not accept connections; postings wait",
-        "check address, network and the engine's listener; delivery goes on by itself",
+        tx, f"destination:{destination}", "not_reachable", f"the destination takes no postings, and they wait: {detail}",
+        "check its address, the network and what listens there; delivery goes on by itself",
     )  # fmt: skip

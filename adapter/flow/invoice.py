@@ -28,7 +28,7 @@ from chartpost.mappings.model import Kind, Money, Reading
 TYPE = "Invoice"
 WITHDRAWN = frozenset({"cancelled", "entered-in-error"})
 #: Kinds of entries that a statement made; money that came in is not among them.
-_STATED = frozenset({"charge", "adjustment"})
+_STATED = frozenset({"charge", "adjustment", "balance"})
 
 
 def judge(
@@ -65,8 +65,7 @@ def judge(
     before = _stated(book)
     difference = owed - before
     if difference == 0:
-        why = "it states what was counted already" if before else "nothing in it is the patient's to pay here"
-        return Verdict(states.Message.IGNORED, why, notes)
+        return [], notes
     description = next((charge.description for charge in reading.charges if charge.description), "")
     kind = "adjustment" if before or difference < 0 else "charge"
     notes.append(_note(f"counted: {difference:+d} minor units"))

@@ -180,6 +180,7 @@ def _conclude(flow: Flow, tx: Tx, errand: Errand, row: Any, tried: Tried[Sent]) 
             holds.close(tx, obstacle, "not_reachable")
             move(tx, row.public_id, states.Notice.SENT, provider_ref=tried.value.provider_ref if tried.value else "")
         case "refused":
+            holds.close(tx, obstacle, "not_reachable")
             if move(tx, row.public_id, states.Notice.BLOCKED, code=tried.code):
                 fall_back(flow, tx, row.public_id, reach.refused(row.channel, tried.detail))
         case _:

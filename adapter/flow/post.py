@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.deliver import move
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
-from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, payment, posting
 from chartpost.mappings import model
 from chartpost.mappings.write import Unwritable, check, write
@@ -35,17 +35,17 @@ def run(flow: Flow, errand: Errand) -> None:
         ).first()  # fmt: skip
     body, problem, fix = (None, "", "") if row is None or row.state != states.Posting.DUE else _render(flow, row)
     with flow.store.write() as tx:
-        if problem:
-            refuse(tx, errand.subject, problem, fix)
+        if problem:  # our own checks refuse it, before anything was sent
+            move(tx, errand.subject, states.Posting.REFUSED, {"answer_text": problem})
+            holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix)
         elif body is not None and row is not None:
-            content_type = flow.outbound[row.destination].content_type
-            pulled = flow.settings.destinations[row.destination].type == PULL
-            values = {"body": body, "content_type": content_type, "changed_at": tx.now}
-            if pulled:  # it is there to be read: nothing carries it
-                values["state"] = states.Posting.PUBLISHED
+            values = {"body": body, "content_type": flow.outbound[row.destination].content_type}
+            if flow.settings.destinations[row.destination].type == PULL:  # it is there to be read: nothing carries it
+                move(tx, errand.subject, states.Posting.PUBLISHED, values)
             else:
+                values["changed_at"] = tx.now
+                tx.run(update(posting).where(posting.c.public_id == errand.subject).values(values))
                 errands.add(tx, "deliver", errand.subject, f"deliver:{row.destination}")
-            tx.run(update(posting).where(posting.c.public_id == errand.subject).values(values))
         errands.done(tx, errand)
 
 
@@ -73,13 +73,3 @@ def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:
     if problems := check(body, map):
         return None, "does not conform to the standard: " + "; ".join(problems), "correct the destination's map"
     return body, "", ""
-
-
-def refuse(tx: Tx, posting_id: str, problem: str, fix: str) -> None:
-    """Mark a posting refused by our own checks, before anything was sent."""
-    tx.run(
-        update(posting)
-        .where(posting.c.public_id == posting_id)
-        .values(state=states.Posting.REFUSED, answer_text=problem, changed_at=tx.now)
-    )
-    holds.add(tx, f"posting:{posting_id}", "not_sent", f"the posting {problem}", fix)

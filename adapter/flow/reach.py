@@ -84,7 +84,10 @@ def find(
 
 def refused(channel: str, detail: str) -> Why:
     """Say that a message was not taken, and will not be."""
-    return "notice_refused", f"the {SERVICE[channel]} refused the message: {detail}", _correct(channel)
+    return (
+        "notice_refused", f"the {SERVICE[channel]} refused the message: {detail}",
+        f"{_correct(channel)}; if it refuses us, mend our account there and retry this hold",
+    )  # fmt: skip
 
 
 def undelivered(channel: str, code: str) -> Why:

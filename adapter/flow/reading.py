@@ -8,10 +8,16 @@ from typing import Any
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.settings import FhirRules, Hl7Rules, Source
 from chartpost.mappings import er7
-from chartpost.mappings.fhir import bundle
+from chartpost.mappings.fhir import bundle, jsontext
 from chartpost.mappings.fhir.read import read as read_invoice
 from chartpost.mappings.model import Reading
 from chartpost.mappings.read import read as read_dft
+
+
+def fetched(stored: bytes | None) -> Sequence[dict[str, Any]]:
+    """Return the resources in a message's column `fetched`; they lie in a list, one level deeper than they came."""
+    found: list[dict[str, Any]] = jsontext.decode(stored, jsontext.MAX_DEPTH + 1) if stored else []
+    return found
 
 
 def read(flow: Flow, row: Any, source: Source, fetched: Sequence[dict[str, Any]] = ()) -> Reading:

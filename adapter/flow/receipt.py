@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import select
 
@@ -43,12 +44,13 @@ def handed_over(flow: Flow, errand: Errand) -> None:
     with flow.store.write() as tx:
         row = tx.one(select(posting).where(posting.c.public_id == errand.subject).with_for_update())
         errands.done(tx, errand)
-        if row is None or row.state not in (states.Posting.DUE, states.Posting.PUBLISHED):
+        if row is None:
+            return
+        holds.close(tx, f"destination:{row.destination}", "not_reachable")
+        if row.state not in (states.Posting.DUE, states.Posting.PUBLISHED):
             return  # the engine was faster than our commit, or a person settled it
         move(tx, row.public_id, states.Posting.PUBLISHED, {})
-        configured = flow.settings.destinations.get(row.destination)
-        minutes = configured.options.get("alert_after_minutes", ALERT_AFTER) if configured is not None else 0
-        due = tx.now + dt.timedelta(minutes=int(minutes))
+        due = tx.now + _patience(flow, row.destination)
         errands.add(tx, "receipt_due", row.public_id, f"receipt_due:{row.public_id}", due)
 
 
@@ -56,13 +58,17 @@ def run(flow: Flow, destination: str, envelope: Envelope) -> None:
     """Record one receipt from a destination. Raises NoReceipt or UnknownPosting: it belongs into the dead queue."""
     told = receipt.read(envelope.body)
     answer = Answer(Verdict(told.state), told.code, told.reason, envelope.body)
+    copies = (told.control_id, envelope.correlation_id)
     with flow.store.write() as tx:
-        posting_id = _find(tx, destination, (told.posting, told.control_id, envelope.correlation_id))
+        row = _find(tx, destination, (told.posting, *copies))
+        earlier = row.control_id not in copies and any(_posting(name) == row.public_id for name in copies)
+        if earlier and answer.verdict is not Verdict.ACCEPTED:
+            return  # said again of a copy that was refused: it says nothing of the one on its way
         # Whoever answers has read it, even where the broker's confirm is not on record yet.
-        move(tx, posting_id, states.Posting.PUBLISHED, {})
-        if heard(tx, posting_id, answer):
+        move(tx, row.public_id, states.Posting.PUBLISHED, {})
+        if heard(tx, row.public_id, answer):
             for cause in _SETTLES[answer.verdict]:
-                holds.close(tx, f"posting:{posting_id}", cause)
+                holds.close(tx, f"posting:{row.public_id}", cause)
 
 
 def overdue(flow: Flow, errand: Errand) -> None:
@@ -70,6 +76,9 @@ def overdue(flow: Flow, errand: Errand) -> None:
     with flow.store.write() as tx:
         row = tx.one(select(posting).where(posting.c.public_id == errand.subject))
         if row is not None and row.state == states.Posting.PUBLISHED:
+            due = row.changed_at + _patience(flow, row.destination)
+            if tx.now < due:  # it was sent again meanwhile
+                return errands.again(tx, errand, due)
             holds.add(
                 tx, f"posting:{errand.subject}", "no_receipt",
                 f"{row.destination} has not said since {row.changed_at:%Y-%m-%d %H:%M} UTC that it took the posting",
@@ -77,14 +86,25 @@ def overdue(flow: Flow, errand: Errand) -> None:
                 "a receipt that comes later settles this",
             )  # fmt: skip
         errands.done(tx, errand)
+    return None
 
 
-def _find(tx: Tx, destination: str, names: Iterable[str]) -> str:
-    """Return the public id of the first posting that goes by one of these, locked. Raises UnknownPosting."""
-    told = select(posting.c.public_id).where(posting.c.destination == destination).with_for_update()
+def _patience(flow: Flow, destination: str) -> dt.timedelta:
+    configured = flow.settings.destinations.get(destination)
+    minutes = configured.options.get("alert_after_minutes", ALERT_AFTER) if configured is not None else 0
+    return dt.timedelta(minutes=int(minutes))
+
+
+def _find(tx: Tx, destination: str, names: Iterable[str]) -> Any:
+    """Return ids of the first posting that goes by one of these, locked. Raises UnknownPosting."""
+    told = select(posting.c.public_id, posting.c.control_id).where(posting.c.destination == destination)
     for name in filter(None, names):
-        # The two are the same today, and only one of them has an index.
-        row = tx.one(told.where(posting.c.public_id == name)) or tx.one(told.where(posting.c.control_id == name))
+        row = tx.one(told.where(posting.c.public_id == _posting(name)).with_for_update())
         if row is not None:
-            return str(row.public_id)
+            return row
     raise UnknownPosting
+
+
+def _posting(name: str) -> str:
+    """Return the posting's id of a control id: itself, or "P…-2" of what was written anew (release.py)."""
+    return name.partition("-")[0]

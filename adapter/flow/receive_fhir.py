@@ -129,11 +129,14 @@ class FhirReceiver:
         except ValueError as error:
             raise Refused(400, Issue("structure", str(error), "Bundle")) from None
         room, count = MOST_COPIES * self.rules.max_bytes, 0
+        newer: set[str] = set()  # ids and lanes: a history has its oldest versions last (FHIR R4 §3.1.0.12)
         for index, part in enumerate(parts):
             where = f"Bundle.entry[{index}]"
             found = part.resource if isinstance(part.resource, dict) else {}
             try:
                 asked = requested(resource["entry"][index], found, where) if kind in REST else Asked()
+                if kind == "history" and part.method == "DELETE":
+                    newer.add(rest_id(part.full_url))
                 if found.get("resourceType") != INVOICE:
                     said = f"kept with the Bundle, for its Invoices that refer to it; taken are {INVOICE}s alone"
                     yield Done(202, issues=(note(said, where),))
@@ -144,7 +147,12 @@ class FhirReceiver:
                     break
                 if kind not in REST and "id" not in found:
                     asked = Asked(id=rest_id(part.full_url))
-                yield identify(found, raw, f"{where}.resource", asked, self.rules.map, self._place)
+                wanted = identify(found, raw, f"{where}.resource", asked, self.rules.map, self._place)
+                if kind == "history" and not newer.isdisjoint({wanted.id, wanted.lane} - {""}):
+                    yield Done(202, issues=(note("kept with the Bundle: a newer version stands before it", where),))
+                    continue
+                newer |= {wanted.id, wanted.lane}
+                yield wanted
             except Refused as refused:
                 yield Done(refused.status, issues=refused.issues)
         if room < 0 or count > MOST_INVOICES:

@@ -93,6 +93,9 @@ def decide(wanted: Wanted, known: Known, claimed: dict[str, str]) -> Done:
     same = known.by_key.get(wanted.key)
     id = wanted.id or (same.id if same else keyring().search(wanted.key))
     earlier = known.by_id.get(id)
+    if same is not None and same.id != id and wanted.key in (_key("", id), _key("", same.id)):
+        text = "the number of this Invoice, or its id, is the other one of another Invoice; give numbers a system"
+        raise Refused(422, Issue("business-rule", text, f"{wanted.where}.identifier"))
     if wanted.if_match and not _matches(wanted.if_match, earlier):
         text = "the Invoice is no longer, or never was, the version in If-Match"
         raise Refused(412, Issue("conflict", text, wanted.where))

@@ -110,13 +110,18 @@ def _paid(flow: Flow, tx: Tx, provider: str, told: PaymentEvent, session: Any) -
     days = flow.facility(session.facility).request_days
     ask.follow(book, flow.link_key, tx.now, days, paying=True)
     notify.plan(flow, tx, books.flush(tx, [book]))
-    _post_everywhere(flow, tx, session.source, payment_id)
+    _post_everywhere(flow, tx, session.source, payment_id, f"payment:{values['public_id']}")
     return ""
 
 
-def _post_everywhere(flow: Flow, tx: Tx, source: str, payment_id: int) -> None:
+def _post_everywhere(flow: Flow, tx: Tx, source: str, payment_id: int, obj: str) -> None:
     configured = flow.settings.sources.get(source)
-    for destination in configured.destinations if configured else ():
+    if configured is None:
+        return holds.add(
+            tx, obj, "not_posted", f"no chart is told of the payment: source {source} is not in the configuration",
+            "post it in the chart by hand; put the source back, and the next payment goes there",
+        )  # fmt: skip
+    for destination in configured.destinations:
         posting_id = public_id("P")
         row = {
             "public_id": posting_id, "payment_id": payment_id, "destination": destination, "kind": "payment",
@@ -124,6 +129,7 @@ def _post_everywhere(flow: Flow, tx: Tx, source: str, payment_id: int) -> None:
         }  # fmt: skip
         tx.run(insert(posting), [row])
         errands.add(tx, "post", posting_id, f"post:{destination}")
+    return None
 
 
 def notice_report(flow: Flow, notifier: str, url: str, body: bytes, headers: Mapping[str, str]) -> None:

@@ -74,7 +74,7 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
     if source is None:
         return hold("unknown_source", "its source is no longer in the configuration", "put the source back")
     try:
-        found = reading.read(flow, row, source, row.fetched or ())
+        found = reading.read(flow, row, source, reading.fetched(row.fetched))
         if found.missing and row.fetched is None and row.source in flow.world.servers:
             return Verdict(states.Message.FETCHING, "the resources that it refers to are fetched first", [])
         return found
@@ -157,9 +157,12 @@ def _apply(
         return decided
     counted, notes = decided
     trace += notes
-    if not counted:
+    if not counted and not (found.status and key in shelf):
         return Verdict(states.Message.IGNORED, "nothing in it is the patient's to pay here", trace)
     _update(book, found)
+    if not counted:  # but whoever could not be reached may be, by now
+        touched[key] = book
+        return Verdict(states.Message.IGNORED, "it states what was counted already", trace)
     for cause, kind, amount, more in counted:
         book.add(cause, kind, amount, tx.now, message_id=row.id, **more)
     books.pair_reversals(book.lines)
@@ -183,12 +186,20 @@ def _new_book(flow: Flow, row: Any, reading: Reading, key: str) -> Book:
 
 
 def _update(book: Book, reading: Reading) -> None:
-    """Take over what the newest message says of the people; an empty field changes nothing."""
-    if reading.patient.name or reading.patient.contacts:
+    """Take over what the newest message says of the people; an empty field changes nothing.
+
+    An Invoice names everybody: who it no longer says pays is asked no more, and of another patient nothing is kept.
+    """
+    now = {field: text for field, text in reading.chart.items() if text}
+    was = book.chart.get("Patient.reference")
+    another = bool(was) and now.get("Patient.reference", was) != was
+    if another or reading.patient.name or reading.patient.contacts:
         book.patient = reading.patient.model_dump(mode="json")
     if reading.guarantor is not None:
         book.guarantor = reading.guarantor.model_dump(mode="json")
-    book.chart = book.chart | {field: text for field, text in reading.chart.items() if text}
+    elif another or (reading.status and not reading.missing):
+        book.guarantor = None
+    book.chart = now if another else book.chart | now
 
 
 def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:

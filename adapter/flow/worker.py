@@ -77,9 +77,13 @@ def _carry(flow: Flow, names: Topology, head: errands.Head, row: Any) -> Announc
     headers = {"errand": key, "kind": "deliver", "posting": row.public_id}
     queue = names.posting(row.destination, flow.outbound[row.destination].format)
     envelope = Envelope(queue, row.body, row.content_type, headers, row.public_id, row.control_id)
+
+    def refused() -> None:
+        deliver.queue_refuses(flow, row.destination, queue)
+
     if flow.settings.destinations[row.destination].type == receipt.BROKER:
-        return Announcement(key, envelope, lambda: _hand_over(flow, head), ends=True)
-    return Announcement(key, envelope, lambda: deliver.published(flow, row.public_id))
+        return Announcement(key, envelope, lambda: _hand_over(flow, head), refused, ends=True)
+    return Announcement(key, envelope, lambda: deliver.published(flow, row.public_id), refused)
 
 
 def _hand_over(flow: Flow, head: errands.Head) -> None:

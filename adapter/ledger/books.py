@@ -162,7 +162,7 @@ def reverses(line: Line, earlier: Line) -> bool:
 
 
 def _write_accounts(tx: Tx, books: list[Book]) -> None:
-    old = [book for book in books if book.id is not None and book.entries]
+    old = [book for book in books if book.id is not None]
     new = [book for book in books if book.id is None]
     if new:
         rows = [

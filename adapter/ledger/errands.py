@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, exists, or_, select, text, update
 
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Store, Tx
@@ -49,8 +49,7 @@ def add_all(tx: Tx, wanted: Iterable[Wanted]) -> None:
     ]
     if rows:
         tx.work.update(str(row["kind"]) for row in rows)
-        # "OR IGNORE" and "ON CONFLICT" differ between the databases; the partial unique index decides on both.
-        tx.run(_insert_new(tx.connection.dialect.name), rows)
+        tx.insert_new(errand, rows)
 
 
 def claim(store: Store, errand_id: int) -> Errand | None:
@@ -136,11 +135,3 @@ def heads(connection: Connection, kind: str, now: dt.datetime, limit: int) -> Se
     )
     rows = connection.execute(statement.order_by(errand.c.due_at, errand.c.id).limit(limit))
     return [Head(*row) for row in rows]
-
-
-def _insert_new(dialect: str) -> Any:
-    if dialect == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        return pg_insert(errand).on_conflict_do_nothing()
-    return insert(errand).prefix_with("OR IGNORE")

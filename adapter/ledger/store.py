@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, exc, insert, select
+from sqlalchemy import Connection, Engine, Executable, Row, Table, create_engine, event, exc, insert, select
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from chartpost.adapter.errors import Transient
 from chartpost.adapter.ledger import sealed
@@ -50,6 +51,15 @@ class Tx:
     def run(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> Any:
         """Execute a statement, in bulk when `rows` are given."""
         return self.connection.execute(statement, rows) if rows is not None else self.connection.execute(statement)
+
+    def insert_new(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows, leaving out those that a unique index of the table has already."""
+        if self.connection.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+            self.run(pg_insert(table).on_conflict_do_nothing(), rows)
+        else:
+            self.run(sqlite_insert(table).on_conflict_do_nothing(), rows)
 
     def one(self, statement: Executable) -> Row[Any] | None:
         """Return the first row, or None."""

@@ -93,7 +93,7 @@ message = Table(
     _str("map", ""),  #: name and version of the map that read it
     Column("trace", SealedJson),
     Column("done_at", Utc),
-    Column("fetched", SealedJson),  #: FHIR: the resources that it refers to, as its source's server gave them
+    Column("fetched", Sealed),  #: FHIR: the resources that it refers to, from its source's server: a JSON list
     Index("ix_message_control", "source", "control_key", "received_at"),
     Index(
         "ix_message_received",

@@ -24,7 +24,7 @@ from chartpost.adapter.ledger.tables import micros
 from chartpost.adapter.listeners.acks import Acks
 from chartpost.queues.consumer import Consumer
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher, Unroutable
+from chartpost.queues.publisher import NotPublished, Publisher, Refused
 from chartpost.queues.topology import Topology
 
 log = logging.getLogger(__name__)
@@ -178,8 +178,8 @@ class BrokerListener:
         )
         try:
             self._replies.reply(back)
-        except Unroutable:
-            log.info("source=%s stored, but the queue of the answer is gone", self.source)
+        except Refused:
+            log.info("source=%s stored, but the queue of the answer is gone, or full", self.source)
             return False
         self.answered += 1
         return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import smtplib
+import socket
 import ssl
 import time
 import unicodedata
@@ -27,7 +28,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.mail_address import Wire, wire
-from chartpost.adapter.outbound import is_loopback
+from chartpost.adapter.outbound import connect, is_loopback
 from chartpost.adapter.ports import NoticeEvent, OutgoingText, Sent
 
 #: Seconds that a server has to say goodbye: the mail is with it already.
@@ -88,6 +89,15 @@ def refusal(code: int, at: str) -> Transient | Permanent:
         return Permanent(f"the mail server refused {at} ({code})", str(code))
     said = f"answered {code} to {at}" if 400 <= code <= 499 else f"answered nonsense to {at}"
     return Transient(f"the mail server {said}")
+
+
+class _Plain(smtplib.SMTP):
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return connect(host, port, timeout)
+
+
+class _Secured(smtplib.SMTP_SSL, _Plain):
+    """Encrypts what `_Plain` connects."""
 
 
 class _Line:
@@ -175,11 +185,11 @@ class SmtpNotifier:
         deadline = time.monotonic() + self._timeout
         with _nothing_sent():
             if self._security == "tls":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
+                server: smtplib.SMTP = _Secured(
                     self._host, self._port, name, timeout=self._timeout, context=self._context
                 )
             else:
-                server = smtplib.SMTP(self._host, self._port, name, timeout=self._timeout)
+                server = _Plain(self._host, self._port, name, timeout=self._timeout)
         try:
             line = _Line(server, deadline)
             with _nothing_sent():

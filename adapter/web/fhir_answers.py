@@ -81,7 +81,7 @@ def _told(judged: Judgement, fates: Sequence[Fate]) -> list[Issue]:
             told.append(note(f"Invoice/{done.id} is stored as message M{_number(done, fates)}", where))
     others = sum(not done.id for done in judged.done)
     if others:
-        told.append(note(f"{others} other entries are kept with the Bundle, for the Invoices that refer to them"))
+        told.append(note(f"{others} other entries are kept with the Bundle, for its Invoices"))
     if judged.kind != "Invoice" and others == len(judged.done):
         told.append(Issue("not-found", "no Invoice was in it: nothing to bill", "Bundle.entry", "warning"))
     return told

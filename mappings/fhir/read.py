@@ -88,6 +88,8 @@ class _Reader(Rows):
                     chart[row.target.removeprefix("chart.")] = found
             elif not row.target.startswith(("patient.", "guarantor.")):
                 values[row.target] = self.value(row, self.scope, row.target)
+        if account and path is None:  # the id in its address, by which its sender knows it
+            chart.setdefault("Invoice.id", account)
         status = values.get("status") or ""
         if status and status not in STATUSES:
             cause = f"this status is none that an Invoice can have: {', '.join(STATUSES)}"

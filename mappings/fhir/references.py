@@ -111,7 +111,8 @@ class Found(NamedTuple):
         return not set(self._identifiers()).isdisjoint(other._identifiers())
 
     def _names(self) -> Iterator[str]:
-        if said := literal(self.reference):
+        said = literal(self.reference)
+        if said and not said.startswith("#"):  # which means one thing in an Invoice, and another in its account
             yield said
         if self.resource is not None and not said.startswith(("#", "http")) and (id := text(self.resource.get("id"))):
             yield f"{self.kind}/{id}"

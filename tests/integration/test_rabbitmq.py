@@ -15,7 +15,7 @@ import services
 
 from chartpost.queues.consumer import DEAD_REASON, Consumer
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher, Unroutable, connect
+from chartpost.queues.publisher import NotPublished, Publisher, Refused, Unroutable, connect
 from chartpost.queues.topology import DELIVERY_LIMIT, Topology
 
 pytestmark = pytest.mark.rabbitmq
@@ -143,6 +143,30 @@ def test_a_message_that_no_queue_takes_is_not_published_though_the_broker_confir
             publisher.publish(Envelope(key, b"2", "text/plain"))
         publisher.publish(Envelope(topology.dead, b"3", "text/plain"))  # the next one is not blamed
     assert depth(key) == 1
+
+
+def test_a_queue_that_somebody_deleted_is_there_again_for_the_next_try(topology: Topology) -> None:
+    """An engine's queue: nobody here reads it, so nobody else would notice."""
+    key = topology.posting(topology.prefix, "hl7v2")
+    with Publisher(URL, topology) as publisher:
+        publisher.publish(Envelope(key, b"1", "application/hl7-v2"))
+        with connect(URL) as connection, connection.channel() as channel:
+            channel.queue_delete(key)
+        with pytest.raises(Unroutable):
+            publisher.publish(Envelope(key, b"2", "application/hl7-v2"))
+        publisher.publish(Envelope(key, b"2", "application/hl7-v2"))
+    assert depth(key) == 1
+
+
+def test_a_queue_that_is_full_refuses_and_is_not_taken_for_a_broker_that_is_away(topology: Topology) -> None:
+    key = topology.errand("translate")
+    with services.rabbitmq_vhost() as url, Publisher(url, topology) as publisher:
+        vhost = url.rpartition("/")[2]
+        assert services.rabbitmqctl("set_policy", "-p", vhost, "short", ".*translate", '{"max-length": 1}')
+        with pytest.raises(Refused, match="does not take"):
+            for _ in range(50):  # a quorum queue counts a little late
+                publisher.publish(Envelope(key, b"1", "text/plain"))
+        publisher.publish(Envelope(topology.dead, b"2", "text/plain"))
 
 
 def test_a_connection_lost_since_the_last_publish_is_made_anew(topology: Topology, wire: Wire) -> None:

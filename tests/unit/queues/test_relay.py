@@ -9,7 +9,7 @@ import pytest
 
 from chartpost.queues.consumer import Consumer
 from chartpost.queues.envelope import Envelope
-from chartpost.queues.publisher import NotPublished, Publisher
+from chartpost.queues.publisher import NotPublished, Publisher, Refused
 from chartpost.queues.relay import Announcement, Relay
 from chartpost.queues.topology import Topology
 
@@ -186,6 +186,43 @@ def test_what_the_broker_did_not_take_is_announced_again_and_not_confirmed(work,
         start(publisher=publisher)
         work.until(lambda: work.arrived == ["1"])
     assert publisher.tries == 3
+
+
+@pytest.mark.parametrize("error", [Refused, NotPublished])
+def test_what_the_broker_takes_of_nobody_stops_nobody_else(work, start, error):
+    """An engine's queue that is full, or gone, is that engine's trouble; a time-out may concern that queue alone."""
+
+    class Full(Publisher):
+        def publish(self, envelope):
+            if envelope.message_id.startswith("posting"):
+                raise error("it is full")
+            super().publish(envelope)
+
+    work.more, work.due = ["posting"], ["text"]
+    with Full(URL, work.topology) as publisher:
+        start(publisher=publisher)
+        work.until(lambda: work.arrived == ["text"])
+    assert work.confirmed == ["text"]
+
+
+def test_what_the_broker_refuses_does_not_stop_what_is_due_after_it_in_its_own_group(work, start):
+    class Full(Publisher):
+        def publish(self, envelope):
+            if envelope.message_id == "1":
+                raise Refused("it is full")
+            super().publish(envelope)
+
+    told: list[str] = []
+
+    def both(group, limit):
+        due = ["1", "2"] if group == "work" else []
+        return [Announcement(key, work.envelope(key), refused=lambda key=key: told.append(key)) for key in due]
+
+    work.announcements = both
+    with Full(URL, work.topology) as publisher:
+        start(publisher=publisher)
+        work.until(lambda: work.arrived == ["2"])
+    assert set(told) == {"1"}
 
 
 def test_a_database_that_is_away_for_a_moment_stops_nothing(work, start):

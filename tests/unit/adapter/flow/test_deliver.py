@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 
 import pytest
 from workbench import configuration, dft, line, unique
 
-from chartpost.adapter.ledger import errands, tables
+from chartpost.adapter.flow import deliver
+from chartpost.adapter.ledger import errands, states, tables
+from chartpost.adapter.ports import Answer, Verdict
 from chartpost.adapter.settings import Plugin
 
 
@@ -73,6 +76,19 @@ def test_it_is_published_with_its_content_type_before_it_is_delivered(live, paid
     assert now(live).state == "published", "a confirm that comes twice changes nothing"
 
 
+def test_a_confirm_that_is_slower_than_the_answer_does_not_take_the_answer_back(live, paid):
+    """The relay notes the confirm in its own thread, while the delivery is under way."""
+    posting = paid()
+    with ThreadPoolExecutor(1) as relay:
+        with live.store.write() as tx:
+            deliver.move(tx, posting.public_id, states.Posting.PUBLISHED, {})
+            deliver.heard(tx, posting.public_id, Answer(Verdict.ACCEPTED, "AA"))
+            confirm = relay.submit(deliver.published, live.flow, posting.public_id)
+            wait([confirm], 0.1)
+        confirm.result(10)
+    assert now(live).state == "accepted"
+
+
 def test_a_patient_whose_name_holds_line_ends_cannot_add_a_segment_to_our_message(live, other, paid, account):
     name = "Sample\\X0D\\FT1|9|||||PY|CASH|||1|9999.00&USD\\X0D\\ZZZ^Sil\\.br\\via"
     paid(body=dft(line("CG", "40.00", "A"), account=account, name=name.replace("|", "\\F\\")))
@@ -86,7 +102,10 @@ def test_a_patient_whose_name_holds_line_ends_cannot_add_a_segment_to_our_messag
 def test_what_our_own_rules_refuse_is_not_sent_and_a_person_is_told(live, other, paid, account):
     body = dft(line("CG", "40.00", "A"), account=account).replace(f"M-{account}^^^LAKESIDE^MR".encode(), b"")
     posting = paid(body=body)
+    moves = []
+    live.store.on_move = lambda noun, state, place, key, ids: moves.append((noun, state, place))
     assert live.work("post", "deliver") == ["post"]
+    assert moves == [("posting", "refused", "chart")], "it is logged and counted like any refusal"
     assert (now(live).state, live.holds()) == ("refused", ["not_sent"])
     assert "PID-3" in live.one(tables.hold).text
     assert live.one(tables.hold).object == f"posting:{posting.public_id}"
@@ -115,6 +134,24 @@ def test_only_what_the_chart_says_of_this_very_posting_is_believed(live, other, 
     assert len(received(other, posting)) == 1, "sent once, whatever came back"
     if causes:
         assert live.one(tables.hold).object == f"posting:{posting.public_id}"
+
+
+def test_what_the_chart_did_not_take_beside_the_posting_is_told_to_a_person(live, paid):
+    paid()
+    live.work("post")
+    answer = Answer(Verdict.ACCEPTED, "201", "PaymentNotice was not taken: 422 required")
+    live.flow.world.senders["chart"] = SimpleNamespace(send=lambda body, control_id: answer)
+    live.work("deliver")
+    assert (now(live).state, live.holds()) == ("accepted", ["taken_in_part"])
+    assert "PaymentNotice was not taken: 422 required" in live.one(tables.hold).text
+
+
+def test_a_destination_that_is_not_sent_to_any_more_is_not_said_to_have_the_posting(live, paid):
+    paid()
+    live.work("post")
+    del live.flow.world.senders["chart"]
+    live.work("deliver")
+    assert (now(live).state, live.holds()) == ("refused", ["refused"])
 
 
 def test_an_account_that_the_chart_does_not_know_is_its_refusal_with_the_place(live, paid):
@@ -196,6 +233,7 @@ def test_while_the_destination_is_down_we_keep_trying_tell_a_person_and_close_th
         live.work("deliver")
         assert live.holds() == (["not_reachable"] if tries >= 5 else [])
     assert live.one(tables.hold).object == "destination:chart"
+    assert "127.0.0.1:1: no connection (ConnectionRefusedError)" in live.one(tables.hold).text
     live.use(destination(other))
     live.clock.advance(minutes=1)
     live.work("deliver")

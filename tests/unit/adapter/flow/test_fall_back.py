@@ -214,6 +214,7 @@ def test_only_when_no_channel_is_left_a_person_is_told_once(live: Workbench, mai
     hold = live.one(tables.hold)
     assert "mail server refused" in hold.text
     assert "address in the chart" in hold.fix
+    assert "our account" in hold.fix
     rows = " ".join(str(row) for row in (*live.rows(tables.hold), *live.rows(tables.attempt)))
     assert "payer@" not in rows
 
@@ -324,6 +325,20 @@ def test_while_the_mail_server_is_away_one_hold_says_so_and_everything_goes_out_
     live.work()
     assert (told(live), len(mail.mails)) == ([("email", "sent")] * 2, 2)
     assert (live.holds(), live.holds("done")) == ([], ["not_reachable"])
+
+
+@pytest.mark.usefixtures("use")
+def test_a_mail_server_that_refuses_one_mail_is_reachable_again(live: Workbench, mail: MailServer) -> None:
+    mail.answers["MAIL"] = "421 come back later"
+    owing(live, "")
+    for _ in range(6):
+        live.work()
+        live.clock.advance(seconds=61)
+    assert live.holds() == ["not_reachable"]
+    mail.answers.clear()
+    mail.answers["RCPT"] = "550 no such mailbox"
+    live.work()
+    assert (live.holds(), live.holds("done")) == (["notice_refused"], ["not_reachable"])
 
 
 # -------------------------------------------------------------------------------------- reports in their own time

@@ -7,6 +7,7 @@ import json
 import pytest
 from workbench import unique
 
+from chartpost.adapter.errors import Permanent, Transient
 from chartpost.adapter.ledger import tables
 
 
@@ -84,6 +85,82 @@ def test_a_server_that_is_away_is_asked_again_and_in_the_end_done_without(live, 
     live.translate()
     assert tries == 7
     assert live.one(tables.account).balance == 4000
+
+
+def test_what_is_fetched_may_hold_decimals(live, other, invoice):
+    place = {"url": "latitude", "valueDecimal": 43.0730}
+    address = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/geolocation", "extension": [place]}]}
+    patient = {
+        "resourceType": "Patient", "id": invoice["subject"]["reference"].partition("/")[2], "address": [address],
+        "telecom": [{"system": "phone", "value": "+16085550142"}],
+    }  # fmt: skip
+    other.call("/clinic/send-fhir?to=http://127.0.0.1:1", "POST", json.dumps(patient).encode())
+    live.receive(json.dumps(invoice).encode(), source="fhir_all")
+    live.translate()
+    live.work("fetch")
+    live.translate()
+    assert live.one(tables.notice).recipient == b"+16085550142"
+
+
+class _Server:
+    """A server that shows some resources, and refuses, or cannot be asked for, the others."""
+
+    def __init__(self, *resources, error):
+        self.kept = {f"{one['resourceType']}/{one['id']}": one for one in resources}
+        self.error = error
+
+    def read(self, reference):
+        if reference not in self.kept:
+            raise self.error
+        return self.kept[reference]
+
+
+PATIENT = {"resourceType": "Patient", "id": "p", "telecom": [{"system": "phone", "value": "+16085550143"}]}
+
+
+@pytest.mark.parametrize("error", [Permanent("HTTP 403", "403"), Transient("away")])
+def test_who_can_be_fetched_is_known_even_if_another_is_not_and_a_person_is_told(live, invoice, error):
+    live.flow.world.servers["fhir_all"] = _Server(PATIENT, error=error)
+    body = invoice | {"subject": {"reference": "Patient/p"}, "recipient": {"reference": "RelatedPerson/r"}}
+    live.receive(json.dumps(body).encode(), source="fhir_all")
+    _fetched(live)
+    assert live.one(tables.notice).recipient == b"+16085550143"
+    assert live.holds() == ["not_fetched"]
+    live.receive(json.dumps(invoice | {"subject": {"reference": "Patient/p"}}).encode(), source="fhir_all")
+    _fetched(live)
+    assert live.holds() == [], "it closes by itself"
+
+
+def test_what_was_fetched_and_cannot_be_read_holds_the_invoice_and_not_the_errand(live, invoice):
+    odd = PATIENT | {"name": [{"family": {"odd": "one"}}]}
+    live.flow.world.servers["fhir_all"] = _Server(odd, error=Transient("away"))
+    live.receive(json.dumps(invoice | {"subject": {"reference": "Patient/p"}}).encode(), source="fhir_all")
+    _fetched(live)
+    assert (live.one(tables.message).state, live.holds()) == ("held", ["unreadable_line"])
+
+
+def _fetched(live):
+    """Translate, fetching as often as it takes."""
+    live.translate()
+    while live.rows(tables.message)[-1].state == "fetching":
+        live.clock.advance(seconds=120)
+        assert live.work("fetch")
+    live.translate()
+
+
+def test_an_invoice_that_cannot_be_balanced_for_long_is_told_to_a_person_and_still_tried(live, other, invoice, paid):
+    live.work("post", "deliver")
+    away = live.flow.settings.destinations["fhir"].model_copy(update={"base_url": "http://127.0.0.1:1/fhir"})
+    settings = live.flow.settings
+    live.use(settings.model_copy(update={"destinations": dict(settings.destinations) | {"fhir": away}}))
+    for _ in range(5):
+        assert live.holds() == []
+        assert live.work("settle") == ["settle"]
+        live.clock.advance(seconds=120)
+    assert live.holds() == ["invoice_not_settled"]
+    live.use(settings)
+    live.work("settle")
+    assert (kept(other, invoice)["status"], live.holds()) == ("balanced", [])
 
 
 def test_the_payment_appears_in_the_clinic_and_its_invoice_is_balanced(live, other, invoice, paid):

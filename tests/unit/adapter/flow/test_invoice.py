@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chartpost.adapter.flow import translate
+from chartpost.adapter.flow import release, translate
 from chartpost.adapter.ledger import tables
+from chartpost.mappings import mapfile
 
 _numbers = itertools.count(1)
 
@@ -140,6 +142,69 @@ def test_a_statement_that_waited_loses_against_a_newer_one(bench, take):
 def test_under_share_copay_only_the_stated_part_counts(bench):
     row = bench.take(invoice("50.00"), source="fhir_copay")
     assert (row.state, row.reason) == ("ignored", "nothing in it is the patient's to pay here")
+
+
+def _without_phone(body: bytes) -> bytes:
+    return body.replace(b'"phone"', b'"pager"')
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_number_that_the_same_invoice_brings_later_is_there_when_a_person_tries_again(bench, take, together):
+    """As docs/admin/holds.md says of no_phone."""
+    bodies = [_without_phone(invoice("50.00")), invoice("50.00")]
+    if not together:
+        take(bodies.pop(0))
+    row = take(*bodies)
+    assert (row.state, row.reason) == ("ignored", "it states what was counted already")
+    assert bench.one(tables.account).patient["contacts"][0]["value"] == "+16085550101"
+    [held] = [row for row in bench.rows(tables.hold) if row.cause == "no_phone"] or [None]
+    if held is not None:
+        assert release.retry(bench.flow, held.id, by="a person").done
+        assert bench.rows(tables.notice)[-1].recipient == b"+16085550101"
+
+
+def test_a_payer_that_an_invoice_no_longer_names_is_asked_no_more(bench, take):
+    parent = {
+        "resourceType": "RelatedPerson", "id": "r", "name": [{"family": "Parent"}],
+        "telecom": [{"system": "phone", "value": "608 555 0102"}],
+    }  # fmt: skip
+    named = json.loads(invoice("50.00"))
+    named["contained"].append(parent)
+    take(json.dumps(named | {"recipient": {"reference": "#r"}}).encode())
+    assert bench.one(tables.notice).recipient == b"+16085550102"
+    take(invoice("50.00", "cancelled"), invoice("60.00"))
+    assert bench.one(tables.account).guarantor is None
+    assert bench.rows(tables.notice)[-1].recipient == b"+16085550101"
+
+
+def test_of_a_patient_for_whom_it_was_not_meant_nothing_is_kept(bench, take):
+    there = {"reference": "Patient/1"}
+    wrong = {"resourceType": "Patient", "id": "1", "identifier": [{"system": "urn:mrn", "value": "M1"}],
+             "telecom": [{"system": "phone", "value": "608 555 0102"}]}  # fmt: skip
+    body = json.loads(invoice("50.00", subject=there))
+    take(json.dumps({"resourceType": "Bundle", "type": "collection",
+                     "entry": [{"resource": body}, {"resource": wrong}]}).encode())  # fmt: skip
+    assert bench.one(tables.account).chart["Patient.identifier"] == "urn:mrn|M1"
+    take(invoice("50.00", subject={"reference": "Patient/2"}))
+    account = bench.one(tables.account)
+    assert account.patient["contacts"] == []
+    assert (account.chart["Patient.reference"], account.chart.get("PID-3")) == ("Patient/2", None)
+
+
+def test_a_withdrawn_invoice_that_had_stated_the_balance_is_owed_no_more(bench, take):
+    """share: balance"""
+    text, _ = mapfile.read_file("fhir-invoice")
+    source = bench.flow.source("fhir_all").model_copy(update={"share": "balance"})
+    bench.use(bench.flow.settings.model_copy(update={"sources": {**bench.flow.settings.sources, "fhir_all": source}}))
+    stated = text.replace(
+        "message: ", "message:\n  - {target: balance, path: Invoice.totalGross, transform: money}\n#", 1
+    )
+    bench.flow = replace(bench.flow, maps={**bench.flow.maps, "fhir_all": mapfile.parse(stated)})
+    take(invoice("50.00"))
+    assert balance(bench) == 5000
+    assert take(invoice("50.00", "draft")).state == "held"
+    take(invoice("50.00", "cancelled"))
+    assert (balance(bench), bench.one(tables.request).state) == (0, "settled")
 
 
 STATEMENTS = st.lists(

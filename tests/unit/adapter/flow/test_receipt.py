@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from workbench import configuration, dft, line
 
-from chartpost.adapter.flow import receipt
+from chartpost.adapter.flow import receipt, release
 from chartpost.adapter.ledger import errands, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.senders.broker import Options
@@ -39,7 +39,7 @@ def posting(engine):
 
 
 def hand_over(engine):
-    row = engine.one(tables.errand, kind="deliver")
+    row = engine.rows(tables.errand, kind="deliver")[-1]
     receipt.handed_over(engine.flow, Errand(row.id, row.kind, row.subject, row.lane, 0))
 
 
@@ -150,6 +150,49 @@ def test_an_engine_that_is_faster_than_our_own_commit_is_believed(engine, postin
     assert now(engine).state == "accepted"
     assert wait(engine, hours=2) == []
     assert {row.state for row in engine.rows(tables.errand, kind="deliver")} == {"done"}
+
+
+def test_an_engines_queue_that_takes_nothing_is_told_until_it_takes_something(engine, posting):
+    (found,) = engine.due("deliver")
+    for _ in range(2):
+        found.refused()
+    assert engine.holds() == ["not_reachable"]
+    assert "posting.engine.hl7v2" in engine.one(tables.hold).text
+    hand_over(engine)
+    assert (now(engine).state, engine.holds()) == ("published", [])
+
+
+def resent(engine, posting):
+    """Have the posting refused, and send it again."""
+    hand_over(engine)
+    say(engine, ack("AE", posting.control_id))
+    assert release.resend(engine.flow, posting.public_id, by="ada").done
+    assert engine.work("post") == ["post"]
+    assert now(engine).control_id == f"{posting.control_id}-2"
+
+
+def test_what_was_said_of_an_earlier_copy_does_not_refuse_the_one_that_is_on_its_way(engine, posting):
+    """Receipts are delivered at least once, too."""
+    resent(engine, posting)
+    say(engine, ack("AE", posting.control_id))
+    assert (now(engine).state, engine.holds()) == ("due", [])
+    hand_over(engine)
+    say(engine, ack("CR", posting.control_id))
+    assert (now(engine).state, engine.holds()) == ("published", [])
+    say(engine, ack("AA", posting.control_id))
+    assert now(engine).state == "accepted", "whichever copy it was, the chart has it"
+
+
+def test_silence_is_counted_from_the_last_copy(engine, posting):
+    hand_over(engine)
+    engine.clock.advance(minutes=20)
+    say(engine, ack("AE", posting.control_id))
+    release.resend(engine.flow, posting.public_id, by="ada")
+    engine.work("post")
+    hand_over(engine)
+    assert wait(engine, minutes=11) == []
+    assert wait(engine, minutes=18) == []
+    assert wait(engine, minutes=2) == ["no_receipt"]
 
 
 @pytest.mark.parametrize("name", ["", "nobody", "N" * 300])

@@ -121,6 +121,14 @@ def test_an_invoice_that_changes_its_name_is_refused_or_it_would_be_billed_twice
     assert "17" not in judged.done[0].issues[0].text
 
 
+@pytest.mark.parametrize(
+    ("first", "then"), [("17", invoice(id="30", identifier=[{"value": "17"}])), ("30", invoice(id="17"))]
+)
+def test_a_bare_number_that_is_the_id_of_another_invoice_is_refused_or_one_of_the_two_would_be_lost(first, then):
+    assert judge(then, known=before(first, "17")).status == 422
+    assert judge(invoice(id=first, identifier=[{"value": "17"}]), known=before(first, "17")).status == 200
+
+
 def test_a_draft_without_an_account_may_get_its_number_when_it_is_issued():
     drafted = before("x", "x", state="ignored", booked=False)
     assert judge(invoice("17"), Asked("update", "x"), known=drafted).status == 200
@@ -276,6 +284,24 @@ def test_a_notification_without_an_invoice_is_taken_and_bills_nothing(kind):
     deleted = {"fullUrl": "https://ehr.example.org/Invoice/1", "request": {"method": "DELETE", "url": "Invoice/1"}}
     judged = judge(bundle(kind, {"resource": {"resourceType": "SubscriptionStatus"}}, deleted))
     assert (judged.status, len(judged.receipts)) == (202, 1)
+
+
+def test_of_a_history_the_first_version_counts_which_is_the_newest():
+    """FHIR R4 §3.1.0.12: the oldest versions last."""
+    versions = [{"resource": one} for one in (
+        invoice("17", id="x", note=[{"text": "v3"}]), invoice("18", id="y"), invoice("17", id="x"),
+        invoice(id="x", status="draft"),
+    )]  # fmt: skip
+    judged = judge(bundle("history", *versions))
+    assert [done.id for done in judged.done] == ["x", "y", "", ""]
+    assert b"v3" in judged.receipts[1].row.raw
+    assert len(judged.receipts) == 3
+
+
+def test_what_a_history_says_was_deleted_is_not_billed_by_its_older_versions():
+    deleted = {"fullUrl": "https://ehr.example.org/Invoice/x", "request": {"method": "DELETE", "url": "Invoice/x"}}
+    judged = judge(bundle("history", deleted, {"resource": invoice("17", id="x")}, {"resource": invoice("18", id="y")}))
+    assert [done.id for done in judged.done] == ["", "", "y"]
 
 
 @pytest.mark.parametrize("kind", [None, "", "batch-response", "transaction-response", 7, ["batch"]])

@@ -58,6 +58,15 @@ def test_a_payment_lowers_the_balance_pays_the_request_and_is_posted_to_every_de
     assert [row.state for row in ours(live)] == ["applied"]
 
 
+def test_a_payment_whose_source_was_taken_out_of_the_configuration_is_told_to_nobody_but_a_person(live, page):
+    kept = live.flow.settings
+    live.use(kept.model_copy(update={"sources": {name: kept.sources[name] for name in kept.sources if name != "all"}}))
+    take(live, told(live))
+    payment = live.one(tables.payment)
+    assert (live.one(tables.account).balance, live.rows(tables.posting)) == (0, [])
+    assert (live.holds(), live.one(tables.hold).object) == (["not_posted"], f"payment:{payment.public_id}")
+
+
 def test_a_part_payment_leaves_the_request_open_for_the_rest(live, other, account):
     live.take(dft(line("CG", "40.00", "A"), account=account))
     token = live.token()

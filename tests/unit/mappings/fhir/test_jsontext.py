@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -63,6 +64,14 @@ def test_what_is_refused_is_refused_with_a_place_and_without_a_value(body: bytes
         decode(body)
     assert said in str(caught.value)
     assert "Grete" not in str(caught.value)
+
+
+def test_a_name_that_stands_twice_among_very_many_is_found_at_once() -> None:
+    body = "{" + ",".join(f'"a{number}":1' for number in range(60_000)) + ',"a59999":1}'
+    began = time.process_time()
+    with pytest.raises(FhirError, match="a59999 stands twice"):
+        decode(body.encode())
+    assert time.process_time() - began < 2
 
 
 def test_the_deepest_that_is_allowed_is_allowed() -> None:

@@ -97,6 +97,12 @@ def test_what_the_chart_needs_is_kept_for_fhir_and_for_hl7() -> None:
     }
 
 
+def test_an_invoice_known_by_the_id_in_its_address_alone_is_told_to_the_chart_by_it() -> None:
+    bare = {name: value for name, value in INVOICE.items() if name not in ("id", "identifier")}
+    found = read(bare, SHIPPED, currency="USD", region="US", timezone="America/Chicago", id="17")
+    assert (found.account, found.chart["Invoice.id"]) == ("17", "17")
+
+
 def test_a_reference_within_a_bundle_is_not_told_to_the_chart() -> None:
     url = "urn:uuid:0f8e6a52-6c44-4d6e-9a53-1d6f5f2b7a01"
     found = reading(around=[{"fullUrl": url, "resource": PATIENT}], subject={"reference": url})

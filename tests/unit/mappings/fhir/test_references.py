@@ -74,6 +74,13 @@ def test_a_contained_resource_is_found_and_one_that_is_not_there_cannot_be_fetch
     assert concerned([], subject=to("#q"), contained=[patient("p")]).missing() == ()
 
 
+def test_two_that_are_contained_under_one_name_in_different_resources_are_two() -> None:
+    account = {"resourceType": "Account", "id": "5", "contained": [patient("p", active=True)]}
+    held = account | {"guarantor": [{"party": to("#p")}]}
+    found = concerned([held], subject=to("#p"), contained=[patient("p")], account=to("Account/5"))
+    assert found.guarantor.resource == patient("p", active=True)
+
+
 def test_an_urn_or_a_condition_cannot_be_fetched() -> None:
     for reference in (f"urn:uuid:{UUID}", "Patient?identifier=urn:x|1", "Patient", "#", "", "12"):
         assert concerned([], subject=to(reference)).missing() == ()
