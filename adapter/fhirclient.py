@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr, model_vali
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.httpcall import Reply, call, secure
 from chartpost.adapter.smart import Smart, Tokens
-from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.fhir import jsontext, outcome
 
 #: The largest resource that is read, in bytes; and the largest CapabilityStatement: complete ones name every profile.
 MAX_RESOURCE = 1_048_576
@@ -26,16 +26,7 @@ STATEMENT_SECONDS = 3_600
 
 JSON = "application/fhir+json"
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?")
-_ELEMENT = re.compile(r"[A-Z][A-Za-z]{1,63}(\.[a-z][A-Za-z0-9]{0,63}(\[[0-9]{1,4}\])?){1,12}")
 _ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]{0,128}"')
-
-#: The codes of an issue, from R4 to R5 (http://hl7.org/fhir/issue-type): a closed list cannot name a person.
-CODES = frozenset({
-    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden",
-    "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long",
-    "code-invalid", "extension", "too-costly", "business-rule", "conflict", "limited-filter", "transient", "lock-error",
-    "no-store", "exception", "timeout", "incomplete", "throttled", "informational", "success",
-})  # fmt: skip
 
 
 class Server(BaseModel):
@@ -122,8 +113,10 @@ class FhirClient:
         """
         with self._turn:
             if time.monotonic() - self._stated > STATEMENT_SECONDS:
-                self._statement = _decoded(self.get("metadata", max_bytes=MAX_STATEMENT)) or {}
-                self._stated = time.monotonic()
+                found = _decoded(self.get("metadata", max_bytes=MAX_STATEMENT)) or {}
+                if found.get("resourceType") != "CapabilityStatement":  # a proxy's page, perhaps: not worth an hour
+                    return {}
+                self._statement, self._stated = found, time.monotonic()
         return next((offer for offer in _offers(self._statement) if offer.get("type") == kind), {})
 
     def _call(
@@ -157,9 +150,7 @@ def version(reply: Reply, found: Mapping[str, Any]) -> str:
 
 def reasons(reply: Reply) -> str:
     """Say why, in words that cannot name a person: code and element of an OperationOutcome's issues, nothing else."""
-    found = _decoded(reply) or {}
-    issues = _dicts(found.get("issue")) if found.get("resourceType") == "OperationOutcome" else iter(())
-    return "; ".join(dict.fromkeys(filter(None, map(_reason, issues))))[:200]
+    return outcome.reasons(outcome.read(_decoded(reply)))
 
 
 def succeeded(reply: Reply) -> bool:
@@ -170,17 +161,7 @@ def succeeded(reply: Reply) -> bool:
     if not reply.body.strip():
         return reply.whole
     found = _decoded(reply) or {}
-    failed = any(issue.get("severity") in ("error", "fatal") for issue in _dicts(found.get("issue")))
-    return isinstance(found.get("resourceType"), str) and not failed
-
-
-def _reason(issue: Mapping[str, Any]) -> str:
-    code, where = issue.get("code"), issue.get("expression")
-    if issue.get("severity") in ("warning", "information", "success"):
-        return ""
-    elements = [x for x in where if isinstance(x, str) and _ELEMENT.fullmatch(x)] if isinstance(where, list) else []
-    said = [", ".join(elements), code if isinstance(code, str) and code in CODES else ""]
-    return ": ".join(filter(None, said))
+    return isinstance(found.get("resourceType"), str) and not any(issue.wrong for issue in outcome.read(found))
 
 
 def _decoded(reply: Reply) -> dict[str, Any] | None:

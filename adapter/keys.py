@@ -34,7 +34,8 @@ def data_keys(data: Path, *, make: bool = True) -> Keys:
         # Links and hashes of an existing ledger only work with the keys they were made with.
         if not (data / "chartpost.db").exists():
             for name in ("link.key", "searching.key"):
-                _make(data / name)
+                if not (data / name).exists():
+                    keep(data / name, secrets.token_hex(32).encode() + b"\n")
     link = _read(data / "link.key", problems)
     searching = _read(data / "searching.key", problems)
     sealing = _read(data / "sealing.key", problems) if (data / "sealing.key").exists() else None
@@ -43,14 +44,13 @@ def data_keys(data: Path, *, make: bool = True) -> Keys:
     return Keys(link=link, searching=searching, sealing=sealing)
 
 
-def _make(path: Path) -> None:
-    if path.exists():
-        return
+def keep(path: Path, secret: bytes) -> None:
+    """Write a file that nobody else can read (mode 0600); it is there whole, or not at all."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
+    with os.fdopen(handle, "wb") as file:
+        file.write(secret)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

@@ -16,7 +16,8 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
     Every address of the host gets its share of the time: one that leads nowhere must not use up all of it.
     """
     deadline = time.monotonic() + timeout
-    places = [place[:2] for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    places = [(str(place[0]), port) for *_, place in found]
     problem = OSError("no address")
     for position, place in enumerate(places):
         share = (deadline - time.monotonic()) / (len(places) - position)

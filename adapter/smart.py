@@ -7,7 +7,6 @@ only the public half: the JWKS. The keys are made once in the data directory, wh
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import threading
@@ -21,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from chartpost.adapter.errors import Ambiguous, ConfigurationError, Permanent, Transient
 from chartpost.adapter.httpcall import Reply, call, secure
+from chartpost.adapter.keys import keep
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
@@ -118,14 +118,7 @@ def _make(path: Path, algorithm: Algorithm) -> None:
     if path.exists():
         return
     key: Key = ECKey.generate_key("P-384") if algorithm == "ES384" else RSAKey.generate_key(_RSA_BITS)
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(key.as_pem(private=True))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    keep(path, key.as_pem(private=True))
 
 
 def _read(path: Path, algorithm: Algorithm) -> Key:

@@ -10,18 +10,16 @@ Only codes and places are told further: the words beside them may name the patie
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.fhir import jsontext, outcome
 from chartpost.mappings.hl7 import answer
 
 #: What a receipt may say, in the words of a posting's states.
 STATES = ("received", "accepted", "refused")
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
-_ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}(\.[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]{1,4}\]){0,12}")
 
 
 class NoReceipt(ValueError):
@@ -55,34 +53,17 @@ def read(body: bytes) -> Receipt:
         return _outcome(found)
     if found.get("state") not in STATES:
         raise NoReceipt(f"state must be one of {', '.join(STATES)}")
-    names = (_word(found.get(key), _CODE) for key in ("code", "control_id", "posting"))
-    code, control_id, posting = names
+    code, control_id, posting = (_word(found.get(key)) for key in ("code", "control_id", "posting"))
     return Receipt(found["state"], code, "", control_id, posting)
 
 
 def _outcome(found: dict[str, Any]) -> Receipt:
-    """Read an OperationOutcome: an issue of severity error or fatal refuses, others do not (FHIR R4 §2.28.2)."""
-    listed = found.get("issue")
-    issues = [issue for issue in listed if isinstance(issue, dict)] if isinstance(listed, list) else []
+    issues = outcome.read(found)
     if not issues:
         raise NoReceipt("an OperationOutcome without an issue")
-    wrong = [issue for issue in issues if issue.get("severity") in ("error", "fatal")]
-    code = _word((wrong or issues)[0].get("code"), _CODE)
-    if not wrong:
-        return Receipt("accepted", code)
-    return Receipt("refused", code, "; ".join(dict.fromkeys(filter(None, map(_reason, wrong))))[:200])
+    wrong = [issue for issue in issues if issue.wrong]
+    return Receipt("refused" if wrong else "accepted", (wrong or issues)[0].code, outcome.reasons(wrong))
 
 
-def _reason(issue: dict[str, Any]) -> str:
-    return " ".join(filter(None, [", ".join(_elements(issue)), _word(issue.get("code"), _CODE)]))
-
-
-def _elements(issue: dict[str, Any]) -> Iterator[str]:
-    listed = issue.get("expression")
-    for element in listed if isinstance(listed, list) else []:
-        if word := _word(element, _ELEMENT):
-            yield word
-
-
-def _word(value: Any, shape: re.Pattern[str]) -> str:
-    return value if isinstance(value, str) and shape.fullmatch(value) else ""
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""

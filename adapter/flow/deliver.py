@@ -99,7 +99,7 @@ def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
     moved = move(tx, posting_id, _STATE_OF[answer.verdict], values)
     if moved and answer.verdict is Verdict.ACCEPTED and answer.text:
         holds.add(
-            tx, f"posting:{posting_id}", "taken_in_part", f"the chart has the payment, and not all of it: {answer.text}",
+            tx, f"posting:{posting_id}", "taken_in_part", f"the chart has the payment, but not all: {answer.text}",
             "enter in the chart by hand what is missing, then dismiss this",
         )  # fmt: skip
     if moved and answer.verdict is Verdict.REFUSED:
@@ -129,6 +129,6 @@ def move(tx: Tx, posting_id: str, after: states.Posting, values: Mapping[str, An
 
 def _tell(tx: Tx, destination: str, detail: str) -> None:
     holds.add(
-        tx, f"destination:{destination}", "not_reachable", f"the destination takes no postings, and they wait: {detail}",
+        tx, f"destination:{destination}", "not_reachable", f"it takes no postings, and they wait: {detail}",
         "check its address, the network and what listens there; delivery goes on by itself",
     )  # fmt: skip

@@ -39,7 +39,7 @@ def run(flow: Flow, errand: Errand) -> None:
             move(tx, errand.subject, states.Posting.REFUSED, {"answer_text": problem})
             holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix)
         elif body is not None and row is not None:
-            values = {"body": body, "content_type": flow.outbound[row.destination].content_type}
+            values: dict[str, Any] = {"body": body, "content_type": flow.outbound[row.destination].content_type}
             if flow.settings.destinations[row.destination].type == PULL:  # it is there to be read: nothing carries it
                 move(tx, errand.subject, states.Posting.PUBLISHED, values)
             else:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import PositiveFloat, SecretStr
+from pydantic import Field, SecretStr
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.outbound import HttpOptions, never_sent
@@ -144,7 +144,7 @@ class Options(HttpOptions):
     account_sid: str
     auth_token: SecretStr
     sender: str  #: E.164 number, or the id of a messaging service (MG…)
-    timeout_seconds: PositiveFloat = 15
+    timeout_seconds: float = Field(15, gt=0, le=50)  #: to connect, and again to be answered: within an errand's lease
 
 
 def from_settings(options: Options) -> TwilioNotifier:

@@ -104,12 +104,16 @@ def _read(sender: str, recipient: str, message: EmailMessage, at: dt.datetime) -
 def _party(message: EmailMessage, header: str) -> tuple[str, str]:
     """Return the name and the address that stand first in a header."""
     found = getattr(message.get(header), "addresses", ())
-    return (found[0].display_name, found[0].addr_spec) if found else ("", "")
+    return (_whole(found[0].display_name), _whole(found[0].addr_spec)) if found else ("", "")
 
 
 def _whole(text: str) -> str:
-    """Replace what is no character: bytes that were no UTF-8."""
-    return text.encode(errors="replace").decode()
+    """Return a header as its reader sees it: bytes beyond ASCII, which Python keeps aside, are UTF-8 or no text."""
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character that never was a byte
+        data = text.encode(errors="replace")
+    return data.decode(errors="replace")
 
 
 def _part(message: EmailMessage, kind: str) -> str:

@@ -114,6 +114,11 @@ def depth(queue_name: str) -> int:
         return int(channel.queue_declare(queue_name, passive=True).message_count)
 
 
+def fill(publisher: Publisher, key: str) -> None:
+    for _ in range(50):  # a quorum queue counts a little late
+        publisher.publish(Envelope(key, b"1", "text/plain"))
+
+
 def test_messages_arrive_byte_for_byte_in_the_order_of_one_queue(topology: Topology) -> None:
     key = topology.posting(topology.prefix, "hl7v2")
     sent = [
@@ -164,8 +169,7 @@ def test_a_queue_that_is_full_refuses_and_is_not_taken_for_a_broker_that_is_away
         vhost = url.rpartition("/")[2]
         assert services.rabbitmqctl("set_policy", "-p", vhost, "short", ".*translate", '{"max-length": 1}')
         with pytest.raises(Refused, match="does not take"):
-            for _ in range(50):  # a quorum queue counts a little late
-                publisher.publish(Envelope(key, b"1", "text/plain"))
+            fill(publisher, key)
         publisher.publish(Envelope(topology.dead, b"2", "text/plain"))
 
 

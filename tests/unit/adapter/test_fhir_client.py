@@ -196,6 +196,14 @@ def test_a_server_that_cannot_say_now_what_it_offers_is_asked_again(server: Scri
     assert fhir.offer("Invoice")["conditionalCreate"] is True
 
 
+def test_what_was_no_statement_is_not_remembered_as_one(server: Scripted) -> None:
+    """A proxy's page for a minute must not cost an hour of conditional creates."""
+    server.on("GET metadata", says(404), says(200, b"<html>"), says(200, statement(Invoice=True)))
+    fhir = client(server)
+    assert [fhir.offer("Invoice").get("conditionalCreate") for _ in range(4)] == [None, None, True, True]
+    assert len(server.asked) == 3
+
+
 def test_a_statement_may_be_longer_than_a_resource(server: Scripted) -> None:
     server.on("GET metadata", says(200, statement(Invoice=True) | {"description": "x" * 3_000_000}))
     assert client(server).offer("Invoice")["conditionalCreate"] is True

@@ -240,3 +240,9 @@ def test_a_base_url_on_another_machine_must_be_allowed_by_name() -> None:
         options(base_url="127.0.0.1:8100")
     with pytest.raises(ValidationError, match="another machine"):
         options(base_url="http://127.0.0.1.example.org")
+
+
+@pytest.mark.parametrize("seconds", [0, 51])
+def test_a_call_must_end_before_somebody_else_may_take_it_for_interrupted(seconds: float) -> None:
+    with pytest.raises(ValidationError, match="timeout_seconds"):
+        options(timeout_seconds=seconds)

@@ -38,11 +38,16 @@ def test_an_outcome_with_an_error_is_a_refusal_with_code_and_element(severity):
         "expression": ["PaymentReconciliation.detail[0].request", "Silvia Sample"],
     }  # fmt: skip
     told = read(outcome({"severity": "warning", "code": "informational"}, wrong))
-    assert told == Receipt("refused", "value", "PaymentReconciliation.detail[0].request value")
+    assert told == Receipt("refused", "value", "PaymentReconciliation.detail[0].request: value")
 
 
 def test_an_outcome_without_an_error_is_an_acceptance():
     assert read(outcome({"severity": "information", "code": "informational"})) == Receipt("accepted", "informational")
+
+
+@pytest.mark.parametrize("severity", [None, "Error", 7])
+def test_an_issue_that_does_not_say_how_bad_it_is_accepts_nothing(severity):
+    assert read(outcome({"severity": severity, "code": "not-found"})) == Receipt("refused", "not-found", "not-found")
 
 
 @pytest.mark.parametrize("state", STATES)

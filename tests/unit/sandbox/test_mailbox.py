@@ -144,6 +144,18 @@ def test_odd_mail_is_shown_all_the_same(box, mail) -> None:
     assert box.web.get("/mailbox").status_code == 200
 
 
+def test_addresses_beyond_ascii_are_shown_as_they_are(box, mail) -> None:
+    to = f"{uuid.uuid4().hex}@example.org"
+    raw = "From: jürgen@example.org\r\nReply-To: zoë@example.org\r\n\r\nhello\r\n".encode()
+    options = ["SMTPUTF8", "BODY=8BITMIME"]
+    mail().sendmail("jürgen@example.org", to, raw, mail_options=options)
+    mail().sendmail("a@example.org", to, b"From: j\xfcrgen@example.org\r\n\r\nhello\r\n")
+    seen, broken = (m for m in box.web.get("/mailbox.json").json()["mails"] if m["to"] == to)
+    assert (seen["from"], seen["reply_to"]) == ("jürgen@example.org", "zoë@example.org")
+    assert broken["from"] == "j\ufffdrgen@example.org"
+    assert box.web.get("/mailbox").status_code == 200
+
+
 def test_an_unknown_fault_is_told_so(box) -> None:
     assert box.web.post("/_control/mail/next?answer=999").status_code == 400
     assert box.web.post("/_control/mail/next?answer=450&stage=quit").status_code == 400
