@@ -7,8 +7,10 @@ ports.py.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -41,8 +43,14 @@ def options_model(group: str, type_name: str) -> type[BaseModel]:
     return model
 
 
+@lru_cache(maxsize=16)
+def _installed(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Return what is installed: a look through every package of `path`, so one look will do."""
+    return entry_points(group=group)
+
+
 def _module(group: str, type_name: str) -> ModuleType:
-    found = entry_points(group=group)
+    found = _installed(group, tuple(sys.path))
     chosen = {point.value: point for point in found.select(name=type_name)}  # a package may be seen twice on the path
     if not chosen:
         known = ", ".join(sorted({point.name for point in found})) or "none"

@@ -112,7 +112,7 @@ def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -
     while not (seen := look()):
         if time.monotonic() > deadline:
             raise Late(f"{what} did not come within {patience:.0f} s")
-        time.sleep(0.02)
+        time.sleep(0.05)
     return seen
 
 
