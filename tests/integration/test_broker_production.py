@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,14 +210,20 @@ def acknowledged(address: str) -> str:
 
 def asked(machine: Machine) -> str:
     """Publish one charge as the user `feed`, and return MSA-1 of what comes back."""
+    deadline = time.monotonic() + 40
     with kombu.Connection(machine.url("feed")) as connection, connection.SimpleQueue("answers") as answers:
-        connection.Producer().publish(
-            dft(line("CO", "45.00")), serializer="hl7v2", exchange="chartpost", routing_key="charge.feed",
-            reply_to="answers",
-        )  # fmt: skip
-        answer = answers.get(timeout=20)
-        answer.ack()
-        return str(answer.decode()["MSA-1"])
+        while True:
+            connection.Producer().publish(
+                dft(line("CO", "45.00")), serializer="hl7v2", exchange="chartpost", routing_key="charge.feed",
+                reply_to="answers",
+            )  # fmt: skip
+            try:
+                answer = answers.get(timeout=4)
+            except answers.Empty:  # `serve` is ready without its broker: the queue may be declared a moment later
+                assert time.monotonic() < deadline, "nothing is answered"
+                continue
+            answer.ack()
+            return str(answer.decode()["MSA-1"])
 
 
 def rights(machine: Machine) -> None:
