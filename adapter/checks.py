@@ -91,12 +91,15 @@ def _read_secrets(file: YamlFile, problems: Problems, at: tuple[str, ...], optio
         if plain in options:
             problems.add((*at, key), f"{plain} is given too; keep one of the two")
             continue
+        path = Path(file.name).parent / str(value)
         try:
-            text = (Path(file.name).parent / str(value)).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            text = ""
+            text, reason = path.read_text("utf-8").strip(), "it is empty"
+        except OSError as error:
+            text, reason = "", error.strerror or type(error).__name__
+        except UnicodeDecodeError:
+            text, reason = "", "it is no text"
         if not text:
-            problems.add((*at, key), "the file is missing, unreadable or empty")
+            problems.add((*at, key), f"{path} cannot be used: {reason}")
         options[plain] = text or "unreadable-or-empty"
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from chartpost.adapter.commands import look, release
-from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, print_json, print_table, reading, screen
+from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, print_json, print_list, reading, screen
 from chartpost.adapter.errors import ConfigurationError
 
 app = typer.Typer(
@@ -59,7 +59,10 @@ def _options(
 
 @app.command()
 def serve(config: Config = None, data: Data = DATA) -> None:
-    """Run every role in one process until SIGTERM or Ctrl-C; prints one `ready …` line when every door is open."""
+    """Run every role in one process, until SIGTERM or Ctrl-C.
+
+    Prints one line `ready …` when every door is open. Without --config: the embedded sample, with a sandbox beside it.
+    """
     # What is made in the data directory is for this user alone, whatever the directory's own mode.
     os.umask(0o077)
     from chartpost.adapter import log, settings
@@ -73,7 +76,10 @@ def serve(config: Config = None, data: Data = DATA) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def sandbox(context: typer.Context) -> None:
-    """Run the sandbox alone: a pretended payment service, SMS service and EHR. Options: `chartpost sandbox --help`."""
+    """Run the sandbox alone: the other side, pretended.
+
+    A payment service, an SMS and a mail service and a small EHR. Options: `chartpost sandbox --help`.
+    """
     # Another program: product and sandbox never import each other.
     command = [sys.executable, "-m", "chartpost.adapter.sandbox", *context.args]
     os.execv(sys.executable, command)  # noqa: S606
@@ -89,7 +95,10 @@ def trace(
     as_json: AsJson = False,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show names, contact data and raw texts too.")] = False,
 ) -> None:
-    """Tell the whole story of a message, request, notice, payment or posting."""
+    """Tell the whole story of one thing, whatever its kind.
+
+    What came, what it was taken to mean, who was asked, what was paid, and what the chart said.
+    """
     from chartpost.adapter.story import story
 
     with reading(config, data) as connection:
@@ -122,7 +131,7 @@ def link(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the link of a request, for a payer who is to get it by other means than SMS."""
+    """Print the link of a request, for a payer who gets no message."""
     from sqlalchemy import select
 
     from chartpost.adapter import settings
@@ -156,7 +165,10 @@ app.command()(look.status)
 def tour(
     yes: Annotated[bool, typer.Option("--yes", help="Go on without waiting for Enter.")] = False,
 ) -> None:
-    """Walk through one message with the real commands, on a ledger of its own that is removed afterwards."""
+    """Walk through one message with the real commands.
+
+    On a sandbox and a ledger of its own, which are removed afterwards.
+    """
     from chartpost.adapter.demo.tour import walk
 
     raise typer.Exit(walk(wait=not yes))
@@ -164,15 +176,7 @@ def tour(
 
 def _list(name: str, about: str) -> Callable[..., None]:
     def command(data: Data = DATA, config: Config = None, as_json: AsJson = False) -> None:
-        from chartpost.adapter.views import LISTS
-
-        shown = LISTS[name]
-        with reading(config, data) as connection:
-            rows = list(shown.rows(connection))
-        if as_json:
-            print_json(rows)
-        else:
-            print_table(shown.columns, rows, name[:-1])
+        print_list(name, config, data, as_json)
 
     command.__doc__ = about
     return command
@@ -188,9 +192,8 @@ for _name, _about in {
 }.items():
     app.command(_name)(_list(_name, _about))
 
-for _name, _group in {"postings": release.postings, "holds": release.holds}.items():
-    release.listing(_group, _name, _list(_name, ""))
-    app.add_typer(_group, name=_name)
+app.add_typer(release.postings, name="postings")
+app.add_typer(release.holds, name="holds")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chartpost.adapter.errors import Ambiguous, Transient
-from chartpost.adapter.outbound import connect, is_loopback
+from chartpost.adapter.outbound import connect, in_words, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def call(
     try:
         connection = _connected(url, timeout)
     except (OSError, UnicodeError) as error:
-        raise Transient(f"{place}: no connection ({type(error).__name__})") from None
+        raise Transient(f"{place}: no connection ({in_words(error)})") from None
     with _until(deadline, connection) as late:
         try:
             connection.request(method, target, body, dict(headers))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
+import ssl
 import time
 from urllib.parse import urlsplit
 
@@ -29,6 +32,24 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
             line.settimeout(max(deadline - time.monotonic(), 0.001))
             return line
     raise problem
+
+
+def in_words(error: Exception) -> str:
+    """Say why no connection came about, as a person would; nothing that the other side wrote."""
+    match error:
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            return "the name server does not answer"
+        case socket.gaierror() | UnicodeError():
+            return "no such host"
+        case ConnectionRefusedError():
+            return "refused: nobody listens there"
+        case TimeoutError():
+            return "no answer in time"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not to be trusted: {error.verify_message}"
+        case OSError(errno=int(number)) if number in errno.errorcode and not isinstance(error, ssl.SSLError):
+            return os.strerror(number).lower()
+    return type(error).__name__
 
 
 def never_sent(error: BaseException) -> bool:

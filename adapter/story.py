@@ -115,7 +115,7 @@ class _Teller:
         raw, value = line.get("raw", ""), line.get("value", "")
         if target in _DECIDED:
             return f"{target}: {value}"
-        return f"{target} = {value} ← {path}" + (f" ({raw})" if raw != value else "")
+        return f"{target} = {value} ← {path}" + (f" ({raw})" if raw not in ("", value) else "")
 
     def _entries(self) -> Iterator[Moment]:
         mine = entry.c.message_id.in_(self.scope.messages)

@@ -67,7 +67,7 @@ def photographs(browser: Browser, doors: dict[str, str]) -> list[tuple[str, byte
     inbox.wait_for_selector(".sms a")
     inbox.wait_for_selector(".sms small:has-text('delivered')")
     link = str(inbox.get_attribute(".sms a", "href"))
-    seen = [("the text message", inbox.screenshot())]
+    seen = [("the text, or an e-mail", inbox.screenshot())]
 
     pay = phone.new_page()
     pay.goto(link)

@@ -26,6 +26,8 @@ from chartpost.mappings.yamltext import Document, MapError, Where
 
 __all__ = ["CHARGE_TARGETS", "CHART", "MESSAGE_TARGETS", "Map", "MapError", "Row", "load", "parse", "read_file"]
 
+#: Where the shipped maps are.
+_LIBRARY = "chartpost.mappings.library"
 IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of ours, leave it out and say so
 
 
@@ -114,14 +116,16 @@ def load(name_or_path: str) -> Map:
 
 def read_file(name_or_path: str) -> tuple[str, str]:
     """Return a map's text and the name that problems call it by. Raises MapError when there is no such map."""
-    shipped = resources.files("chartpost.mappings.library").joinpath(f"{name_or_path}.yaml")
+    shipped = resources.files(_LIBRARY).joinpath(f"{name_or_path}.yaml")
     if re.fullmatch(r"[a-z0-9-]+", name_or_path) and shipped.is_file():
         return shipped.read_text("utf-8"), f"{name_or_path}.yaml"
     try:
         return FilePath(name_or_path).read_text("utf-8"), name_or_path
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise MapError([f"{name_or_path}:1: no shipped map of this name, and as a file: {reason}"]) from None
+        names = sorted(one.name[:-5] for one in resources.files(_LIBRARY).iterdir() if one.name.endswith(".yaml"))
+        problem = f"no shipped map of this name, and as a file: {reason}; shipped: {', '.join(names)}"
+        raise MapError([f"{name_or_path}:1: {problem}"]) from None
 
 
 def parse(text: str, file: str = "map.yaml") -> Map:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,10 @@ OneJson = Annotated[bool, typer.Option("--json", help="Print a JSON object, one 
 
 
 def check(config: Config = None, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Look whether this configuration could work here and now: every problem at once, with what to do."""
+    """Look whether this configuration could work here and now.
+
+    Every problem at once, each with what to do. Nothing is changed.
+    """
     # Nothing of what is only looked at belongs among the findings.
     from chartpost.adapter import log
     from chartpost.adapter.doctor import examine
@@ -90,7 +94,10 @@ def status(
     config: Config = None,
     as_json: OneJson = False,
 ) -> None:
-    """Show on one screen how it goes: doors, queues, holds, destinations, and the last figures."""
+    """Show on one screen how it goes.
+
+    Doors, holds, work, queues, destinations, and what came within a day.
+    """
     from chartpost.adapter import settings
     from chartpost.adapter.ledger.store import utc_now
     from chartpost.adapter.status import status as now
@@ -101,30 +108,30 @@ def status(
         with reading(config, data) as connection:
             return now(connection, loaded, utc_now())
 
-    if as_json:
-        print(json.dumps(look(), ensure_ascii=False), flush=True)
-        while watch:
-            time.sleep(seconds)
+    def show() -> None:
+        if as_json:
             print(json.dumps(look(), ensure_ascii=False), flush=True)
-    elif watch and sys.stdout.isatty():
-        _live(look, seconds)
-    else:
-        screen().print(_page(look()))
-        while watch:
-            time.sleep(seconds)
+        else:
             screen().print(_page(look()))
+
+    if not watch:
+        show()
+        return
+    with suppress(KeyboardInterrupt):
+        if sys.stdout.isatty() and not as_json:
+            _live(look, seconds)
+        while True:
+            show()
+            time.sleep(seconds)
 
 
 def _live(look: Any, seconds: float) -> None:
     from rich.live import Live
 
-    try:
-        with Live(_page(look()), console=screen(), screen=True, auto_refresh=False) as live:
-            while True:
-                time.sleep(seconds)
-                live.update(_page(look()), refresh=True)
-    except KeyboardInterrupt:
-        return
+    with Live(_page(look()), console=screen(), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(seconds)
+            live.update(_page(look()), refresh=True)
 
 
 def _page(shown: dict[str, Any]) -> Any:
@@ -138,20 +145,41 @@ def _page(shown: dict[str, Any]) -> Any:
         rows = list(rows)
         parts.extend([Text(""), Text(title, "bold cyan"), table(columns, rows) if rows else Text(none, "dim")])
 
+    # What a person must act on comes first: a low window cuts off what stands at the end.
+    part("holds", ("cause", "open", "oldest"), shown["holds"], "nothing waits for a person")
     doors = [row | {"accepts": {True: "yes", False: "NO", None: "any port"}[row["accepts"]]} for row in shown["doors"]]
     part("doors", ("door", "address", "accepts"), doors, "")
     if shown["queues"] is not None:
-        part("queues", ("queue", "messages", "readers", "error"), shown["queues"], "")
+        none = f"all {len(shown['queues'])} are empty and read"
+        part("queues", ("queue", "messages", "readers", "error"), filter(_told, shown["queues"]), none)
     part("work", ("kind", "due", "leased", "later", "late_seconds"), shown["errands"], "nothing waits")
-    part("holds", ("cause", "open", "oldest"), shown["holds"], "nothing waits for a person")
     part("destinations", ("destination", "type", "waiting", "answer", "accepted"), shown["destinations"], "none")
     part("open requests", ("currency", "open", "asked"), shown["requests"], "none")
-    part("payments", ("within", "currency", "payments", "amount"), shown["payments"], "none within a day")
-    counts = [
-        {"noun": noun, "within": within, "states": states or "none"}
-        for noun, spans in shown["states"].items()
-        for within, states in spans.items()
-    ]
-    part("what came", ("noun", "within", "states"), counts, "")
-    part("the newest", tuple(shown["last"]), [shown["last"]], "")
+    part("what came", ("noun", "newest", "last hour", "last day"), _came(shown), "")
     return Group(*parts)
+
+
+def _told(queue: dict[str, Any]) -> bool:
+    """Say whether a queue is worth a line: something lies in it, or nobody reads it. The dead are read by people."""
+    return bool(queue["error"] or queue["messages"] or (not queue["readers"] and not queue["queue"].endswith(".dead")))
+
+
+def _came(shown: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row for each noun: when the newest came, and the counts of an hour and of a day."""
+    paid = {
+        within: ", ".join(
+            f"{row['payments']}: {row['amount']} {row['currency']}"
+            for row in shown["payments"]
+            if row["within"] == within
+        )
+        for within in ("hour", "day")
+    }
+    return [
+        {
+            "noun": noun,
+            "newest": shown["last"][noun.removesuffix("s")],
+            "last hour": spans["hour"] or "none",
+            "last day": spans["day"] or "none",
+        }
+        for noun, spans in {**shown["states"], "payments": paid}.items()
+    ]

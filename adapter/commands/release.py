@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, deciding, person, print_json, print_table
+from chartpost.adapter.commands.shared import (
+    DATA,
+    AsJson,
+    Config,
+    Data,
+    deciding,
+    person,
+    print_json,
+    print_list,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from chartpost.adapter.flow.release import Release
 
-holds = typer.Typer(rich_markup_mode=None, help="List what waits or waited for a person; retry or dismiss it.")
-postings = typer.Typer(
-    rich_markup_mode=None, help="List what was told to destinations, and each answer; send it again."
-)
+holds = typer.Typer(rich_markup_mode=None, help="List what waits for a person; retry or dismiss it.")
+postings = typer.Typer(rich_markup_mode=None, help="List what destinations were told and answered; send it again.")
 
 Holds = Annotated[list[str] | None, typer.Argument(metavar="HOLD", help="H4 and its like, from `chartpost holds`.")]
 Cause = Annotated[str, typer.Option("--cause", metavar="CAUSE", help="Every open hold of this cause.")]
@@ -60,7 +68,10 @@ def dismiss(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Close holds and leave things as they are; a held message is ignored for good."""
+    """Close holds and leave things as they are.
+
+    A held message is ignored for good.
+    """
     from chartpost.adapter.flow import release
 
     if not why.strip():
@@ -80,22 +91,34 @@ def resend(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write postings anew and send them again: refused ones, and with --yes those whose answer nobody knows."""
+    """Write postings anew and send them again.
+
+    Refused ones, and with --yes those whose answer nobody knows.
+    """
     from chartpost.adapter.flow import release
 
     with deciding(*_where(context, config, data)) as flow:
         _tell([release.resend(flow, one, by=by or person(), sure=sure) for one in dict.fromkeys(chosen)], as_json)
 
 
-def listing(group: typer.Typer, name: str, show: Callable[..., None]) -> None:
-    """Let `chartpost NAME` without a second word print the list."""
+@holds.callback(invoke_without_command=True)
+def _holds(
+    context: typer.Context,
+    done: Annotated[bool, typer.Option("--all", help="Those that are done, too.")] = False,
+    data: Data = DATA,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    context.obj = (config, data)
+    if context.invoked_subcommand is None:
+        print_list("holds", config, data, as_json, lambda row: done or row["state"] == "open")
 
-    @group.callback(invoke_without_command=True)
-    def command(context: typer.Context, data: Data = DATA, config: Config = None, as_json: AsJson = False) -> None:
-        if context.invoked_subcommand is None:
-            show(data, config, as_json)
-        else:
-            context.obj = (config, data)
+
+@postings.callback(invoke_without_command=True)
+def _postings(context: typer.Context, data: Data = DATA, config: Config = None, as_json: AsJson = False) -> None:
+    context.obj = (config, data)
+    if context.invoked_subcommand is None:
+        print_list("postings", config, data, as_json)
 
 
 def _where(context: typer.Context, config: Path | None, data: Path | None) -> tuple[Path | None, Path]:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,12 +33,15 @@ Config = Annotated[
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a row.")]
 DATA = Path("chartpost-data")
+Keep = Callable[[Mapping[str, Any]], bool]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}Z")
 #: Columns that are numbers.
 _RIGHT = frozenset(["amount", "asked", "balance", "due", "entries", "late_seconds", "later", "leased", "messages"]) | {
     "open", "paid", "payments", "readers", "waiting",
 }  # fmt: skip
+#: Columns that hold a sentence.
+_SENTENCES = frozenset(["answer_text", "error", "fix", "reason", "text"])
 
 
 # ------------------------------------------------------------------------------------------------------- the ledger
@@ -133,13 +136,54 @@ def screen() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000, highlight=False)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], count: str = "") -> None:
-    """Print rows as a table for people; `count` names one of them: "hold"."""
-    shown = list(rows)
+def print_list(name: str, config: Path | None, data: Path, as_json: bool, keep: Keep = lambda row: True) -> None:
+    """Print one of the lists, or of its rows those to `keep`."""
+    from chartpost.adapter.views import LISTS
+
+    shown = LISTS[name]
+    with reading(config, data) as connection:
+        rows = [row for row in shown.rows(connection) if keep(row)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(shown.columns, rows, name[:-1])
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], count: str = "") -> None:
+    """Print rows as a table for people; `count` names one of them: "hold".
+
+    Where a terminal is too narrow for it, sentences stand below their row, and no id is ever broken in two.
+    """
+    from rich.measure import Measurement
+
     console = screen()
-    console.print(table(columns, shown))
+    made = table(columns, rows)
+    if Measurement.get(console, console.options.update(width=10_000), made).maximum <= console.width:
+        console.print(made)
+    else:
+        _print_narrow(console, columns, rows)
     if count:
-        console.print(f"[dim]{len(shown)} {count}{'s' * (len(shown) != 1)}[/]")
+        console.print(f"[dim]{len(rows)} {count}{'s' * (len(rows) != 1)}[/]")
+
+
+def _print_narrow(console: Console, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    short = [column for column in columns if column not in _SENTENCES]
+    cells = [[_cell(row[column], people=True) for column in short] for row in rows]
+    widths = [max(map(len, found)) for found in zip(short, *cells, strict=True)]
+
+    def line(values: Sequence[str]) -> str:
+        aligned = zip(short, values, widths, strict=True)
+        return "  ".join(one.rjust(width) if name in _RIGHT else one.ljust(width) for name, one, width in aligned)
+
+    console.print(Text(line(short).rstrip(), "bold"), soft_wrap=True)
+    for row, values in zip(rows, cells, strict=True):
+        console.print(Text(line(values).rstrip()), soft_wrap=True)
+        for column in columns:
+            if column in _SENTENCES and row[column]:
+                console.print(Padding(Text(f"{column}: {row[column]}", "dim"), (0, 0, 0, 4)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Any:

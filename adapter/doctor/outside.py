@@ -13,7 +13,7 @@ from chartpost.adapter import plugins, ports
 from chartpost.adapter.doctor.finding import Finding, State, drift
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.ledger.store import utc_now
-from chartpost.adapter.outbound import is_loopback
+from chartpost.adapter.outbound import in_words, is_loopback
 
 #: Seconds for one connection, and for one call of a plugin.
 SECONDS = 5.0
@@ -30,7 +30,7 @@ def reach(what: str, value: Any) -> Iterator[Finding]:
         socket.create_connection((host, number), timeout=SECONDS).close()
     except (OSError, ValueError) as error:
         fix = "check address, network and whether the other side listens"
-        yield Finding(what, State.PROBLEM, f"{url.netloc}: no connection ({type(error).__name__})", fix)
+        yield Finding(what, State.PROBLEM, f"{url.netloc}: no connection ({in_words(error)})", fix)
         return
     yield Finding(what, State.OK, f"{url.netloc} accepts connections")
 

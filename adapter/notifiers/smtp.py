@@ -28,7 +28,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.mail_address import Wire, wire
-from chartpost.adapter.outbound import connect, is_loopback
+from chartpost.adapter.outbound import connect, in_words, is_loopback
 from chartpost.adapter.ports import NoticeEvent, OutgoingText, Sent
 
 #: Seconds that a server has to say goodbye: the mail is with it already.
@@ -238,7 +238,7 @@ def _nothing_sent() -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise Transient(f"the mail server's certificate is not to be trusted: {error.verify_message}") from None
     except (OSError, UnicodeError) as error:  # every other SMTPException is an OSError
-        raise Transient(f"the mail server could not be reached, or hung up ({type(error).__name__})") from None
+        raise Transient(f"the mail server could not be reached, or hung up ({in_words(error)})") from None
 
 
 def trust(ca: str) -> ssl.SSLContext:

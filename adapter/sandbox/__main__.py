@@ -21,7 +21,7 @@ from .outgoing import require_loopback, split_address
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "sandbox", description="A card provider, an SMS and a mail service, and a clinic, to try with."
+        "chartpost sandbox", description="A card provider, an SMS and a mail service, and a clinic, to try with."
     )
     parser.add_argument("--http", default="127.0.0.1:0", type=split_address, help="where the pages and APIs listen")
     parser.add_argument("--mllp", default="127.0.0.1:0", type=split_address, help="where the clinic takes postings")

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveFloat
 
 from chartpost.adapter.errors import Ambiguous, Transient
 from chartpost.adapter.framing import Deframer, Oversize, frame
-from chartpost.adapter.outbound import connect
+from chartpost.adapter.outbound import connect, in_words
 from chartpost.adapter.ports import Answer, Verdict
 from chartpost.mappings.hl7 import answer
 
@@ -66,7 +66,7 @@ class MllpSender:
         try:
             return connect(*self._address, self._timeout)
         except (OSError, UnicodeError) as error:
-            raise Transient(f"{self._place}: no connection ({type(error).__name__})") from error
+            raise Transient(f"{self._place}: no connection ({in_words(error)})") from error
 
     def _write(self, connection: socket.socket, data: bytes, deadline: float) -> None:
         sent = 0

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from chartpost.adapter import cli
+from chartpost.adapter.commands import shared
 from chartpost.adapter.ledger import sealed
 
 
@@ -80,6 +81,21 @@ def test_every_list_is_a_table_for_people_too(run, ledger, noun):
     code, out, _ = run(noun, "--data", ledger)
     assert code == 0
     assert noun.rstrip("s") in out.splitlines()[-1]
+
+
+def test_on_a_narrow_terminal_no_id_is_broken_and_sentences_stand_below_their_row(run, ledger, monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr(shared, "screen", lambda: Console(width=60, highlight=False))
+    lines = run("holds", "--data", ledger)[1].splitlines()
+    (first,) = [number for number, one in enumerate(lines) if one.startswith("H2  P00000000001  refused")]
+    assert lines[first + 1].startswith("    text: ")
+    assert any(one.startswith("    fix: ") for one in lines[first:])
+
+
+def test_every_command_says_in_one_line_what_it_does(run):
+    lines = run("--help")[1].partition("Commands:\n")[2].splitlines()
+    assert [one for one in lines if one.endswith("...")] == []
 
 
 def test_lists_can_be_read_while_somebody_writes(run, ledger):

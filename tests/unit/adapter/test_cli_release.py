@@ -43,7 +43,8 @@ def mine(ledger, tmp_path):
 
 
 def rows(run, mine, noun):
-    return {row["id"]: row for row in json.loads(run(noun, "--data", mine, "--json")[1])}
+    words = [noun, "--all"] if noun == "holds" else [noun]
+    return {row["id"]: row for row in json.loads(run(*words, "--data", mine, "--json")[1])}
 
 
 def test_holds_are_retried_by_number_and_each_says_what_happens_now(run, mine):
@@ -57,6 +58,13 @@ def test_holds_are_retried_by_number_and_each_says_what_happens_now(run, mine):
     assert rows(run, mine, "postings")["P00000000001"]["state"] == "due"
     assert [row["closed_by"] for row in rows(run, mine, "holds").values()] == ["anna", "anna"]
     assert [row["kind"] for row in rows(run, mine, "errands").values()] == ["deliver", "post"]
+
+
+def test_the_work_list_shows_what_is_open_and_the_rest_on_request(run, mine):
+    run("holds", "dismiss", "H1", "--why", "billed by hand", "--data", mine)
+    assert [row["id"] for row in json.loads(run("holds", "--data", mine, "--json")[1])] == ["H2"]
+    assert run("holds", "--data", mine)[1].splitlines()[-1] == "1 hold"
+    assert list(rows(run, mine, "holds")) == ["H1", "H2"]
 
 
 def test_what_cannot_be_done_ends_with_1_and_changes_nothing(run, mine):

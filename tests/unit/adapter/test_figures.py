@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from workbench import dft, line
@@ -38,3 +41,13 @@ def test_what_waits_is_counted_in_the_ledger(bench):
     causes = {one.labels["cause"]: one.value for one in families["chartpost_holds_open"].samples}
     assert causes["unreadable_line"] == 1
     assert families["chartpost_messages_waiting"].samples[0].value == 0
+
+
+def test_every_figure_is_explained_with_its_labels(bench):
+    page = (Path(__file__).parents[3] / "docs/integration/operation.md").read_text("utf-8")
+    rows = [row.split("|") for row in page.splitlines() if row.startswith("| `chartpost_")]
+    told = {name: set(re.findall(r"`(\w+)`", row[3])) for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    with bench.store.read() as connection:
+        gauges = {gauge.name: set(gauge._labelnames) for gauge in figures.waiting(connection, bench.store.clock())}
+    counters = {f"{one._name}_total": set(one._labelnames) for one in (figures.MOVES, figures.PAID, figures.ANSWERS)}
+    assert told == gauges | counters | {figures.COMMITS._name: set()}

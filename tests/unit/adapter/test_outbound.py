@@ -14,7 +14,7 @@ from scripted import says, scripted
 
 from chartpost.adapter.httpcall import call
 from chartpost.adapter.notifiers.smtp import SmtpNotifier
-from chartpost.adapter.outbound import connect
+from chartpost.adapter.outbound import connect, in_words
 from chartpost.adapter.ports import OutgoingText, Verdict
 from chartpost.adapter.senders.mllp import MllpSender
 
@@ -56,6 +56,21 @@ def test_each_address_gets_its_share_of_the_time_and_the_last_error_is_told(twof
             assert 0 < (line.gettimeout() or 0) <= 0.3
     with pytest.raises(ConnectionRefusedError):
         connect(HOST, port, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "no such host"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "the name server does not answer"),
+        (ConnectionRefusedError(111, "Connection refused"), "refused: nobody listens there"),
+        (TimeoutError(), "no answer in time"),
+        (OSError(113, "No route to host"), "no route to host"),
+        (OSError("what a server wrote"), "OSError"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words_and_never_in_the_other_sides(error: OSError, words: str) -> None:
+    assert in_words(error) == words
 
 
 def test_a_posting_is_answered_over_mllp(twofold: Callable[[int], None]) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_secret_file_and_a_secret_given_twice_are_both_told(tmp_path):
     )
     first, second = problems(path)
     assert "secret_key is given too" in first
-    assert "notifiers.sms.auth_token_file: the file is missing" in second
+    assert f"notifiers.sms.auth_token_file: {tmp_path / 'nowhere'} cannot be used: No such file or directory" in second
 
 
 def test_the_options_of_a_plugin_are_checked_by_the_plugin_under_their_own_line(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import socket
 import uuid
@@ -12,10 +13,12 @@ import services
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from rich.console import Console
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert
 from workbench import configuration, dft, line
 
 from chartpost.adapter import settings, status
+from chartpost.adapter.commands import look
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.tables import Utc
 
@@ -109,6 +112,36 @@ def test_queues_tell_their_depth_and_a_broker_that_is_away_is_said():
     away = loaded.model_copy(update={"broker": "amqp://guest:guest@127.0.0.1:1//"})
     (row,) = status.queues(away)
     assert row["error"].startswith("no connection")
+
+
+def printed(shown):
+    """The page for people, as a pipe gets it."""
+    screen = Console(width=10_000, file=io.StringIO())
+    screen.print(look._page(shown))
+    return screen.file.getvalue()
+
+
+def test_the_page_names_a_queue_that_holds_something_or_that_nobody_reads(now):
+    def queue(name, messages=0, readers=1):
+        return {"queue": name, "messages": messages, "readers": readers, "error": ""}
+
+    quiet = [queue(f"chartpost.errand.{number}") for number in range(12)] + [queue("chartpost.dead", readers=0)]
+    assert "all 13 are empty and read" in printed(now() | {"queues": quiet})
+    loud = [queue("posting.engine.hl7v2", readers=0), queue("chartpost.dead", messages=2, readers=0)]
+    page = printed(now() | {"queues": quiet + loud})
+    assert "posting.engine.hl7v2" in page
+    assert "chartpost.dead" in page
+    assert "chartpost.errand" not in page
+
+
+def test_the_page_begins_with_what_waits_for_a_person_and_fits_a_screen(bench, now):
+    bench.take(dft(line("CG", "40.00")), dft(line("ZB", "1"), account="A-3"))
+    bench.pay(250)
+    lines = printed(now()).splitlines()
+    assert lines[2] == "holds"
+    assert "unreadable_line" in lines[4]
+    assert any("payments" in one and "1: 2.50 USD" in one for one in lines)
+    assert len(lines) <= 40
 
 
 @given(

@@ -233,7 +233,7 @@ def test_while_the_destination_is_down_we_keep_trying_tell_a_person_and_close_th
         live.work("deliver")
         assert live.holds() == (["not_reachable"] if tries >= 5 else [])
     assert live.one(tables.hold).object == "destination:chart"
-    assert "127.0.0.1:1: no connection (ConnectionRefusedError)" in live.one(tables.hold).text
+    assert "127.0.0.1:1: no connection (refused: nobody listens there)" in live.one(tables.hold).text
     live.use(destination(other))
     live.clock.advance(minutes=1)
     live.work("deliver")
