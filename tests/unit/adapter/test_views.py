@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from workbench import dft, line
 
 from chartpost.adapter.ledger.store import Store, sqlite_url
 from chartpost.adapter.story import Moment, story
@@ -125,3 +126,11 @@ def test_persons_are_only_shown_when_asked_to_reveal(connection):
 def test_an_unknown_name_has_no_story(connection):
     assert story(connection, "M99") == []
     assert story(connection, "nothing") == []
+
+
+def test_a_value_that_was_decided_and_not_read_has_no_empty_brackets_behind_its_path(bench):
+    bench.take(dft(line("CG", "1.00")))
+    with bench.store.read() as connection:
+        told = [detail for moment in story(connection, "M1") for detail in moment.details]
+    assert any(" = counted" in one for one in told)
+    assert [one for one in told if one.endswith("()")] == []
