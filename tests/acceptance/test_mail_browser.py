@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import services
 
 from chartpost.adapter.flow import wording
 from chartpost.adapter.settings import Facility
@@ -15,17 +13,6 @@ LINK = "https://pay.example.org/p/0_5g-LAqAUHb4NMJhEWpiQ"
 SMALL, PHONE, DESKTOP = (320, 568), (390, 844), (1280, 800)
 
 pytestmark = pytest.mark.chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = services.require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def html(message_name: str = "Lakeside") -> str:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-import services
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -121,17 +120,6 @@ def clinic() -> Iterator[Clinic]:
     pages = web_face(clinic, public_url=clinic.url, card_page_origins=[clinic.cards])
     with served(pages, pages_door), served(cards, cards_door):
         yield clinic
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = services.require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(browser: Any, size: tuple[int, int], **options: Any) -> Any:

@@ -6,25 +6,12 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
-import services
 
 SMALL, PHONE, DESKTOP = (320, 568), (390, 844), (1280, 800)
 
 pytestmark = pytest.mark.chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = services.require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
