@@ -29,7 +29,7 @@ from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.receive import Receiver, SourceRules
 from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, FhirRules
 from chartpost.adapter.keys import Keys
-from chartpost.adapter.ledger import states, tables
+from chartpost.adapter.ledger import columns, states, tables
 from chartpost.adapter.ledger.intake import Fate, Intake, Row
 from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store
@@ -179,7 +179,7 @@ class Workbench:
     def receive(self, *bodies: bytes, source: str = "all") -> list[Fate]:
         """Take frames as the listener does: judge each, store all in one commit."""
         settings = self.flow.source(source)
-        now = tables.micros(self.clock())
+        now = columns.micros(self.clock())
         if isinstance(settings, FhirSource):
             rules = FhirRules(
                 source, settings.facility, self.flow.maps[source], settings.version, settings.max_bytes,

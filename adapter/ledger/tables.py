@@ -5,11 +5,9 @@ Columns with personal data are `Sealed`; whatever must be searched among them ha
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -19,11 +17,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
+from chartpost.adapter.ledger.columns import Utc, ref, row_id, string
 from chartpost.adapter.ledger.sealed import Sealed, SealedJson
 
 metadata = MetaData(
@@ -35,40 +33,6 @@ metadata = MetaData(
     }
 )
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
-
-
-def micros(when: dt.datetime) -> int:
-    """Return an aware time as microseconds since 1970, as it is stored."""
-    return (when - _EPOCH) // _MICROSECOND
-
-
-class Utc(TypeDecorator[dt.datetime]):
-    """An aware time, stored as microseconds since 1970: exact, sortable and the same on both databases."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else micros(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
-        return None if value is None else _EPOCH + dt.timedelta(microseconds=value)
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-
-
-def _ref(name: str, target: str, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(f"{target}.id"), nullable=nullable)
-
-
-def _str(name: str, default: str | None = None) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=default)
-
-
 #: By which keys this ledger was written: other keys would find no account again and open every one anew.
 key_mark = Table("key_mark", metadata, Column("mark", Text, primary_key=True))
 
@@ -76,24 +40,30 @@ key_mark = Table("key_mark", metadata, Column("mark", Text, primary_key=True))
 message = Table(
     "message",
     metadata,
-    _id(),
-    _str("source"),
-    _ref("parent_id", "message", nullable=True),  #: the message it repeats, or the batch it came in
-    _str("control_key"),  #: MSH-3 | MSH-4 | MSH-10
-    _str("control_id"),  #: MSH-10
-    _str("type"),  #: "DFT^P03"
-    _str("version"),  #: MSH-12.1
-    _str("lane"),  #: keyed hash of the account it speaks of; messages of one lane are worked in order
+    row_id(),
+    string("source"),
+    ref("parent_id", "message", nullable=True),  #: the message it repeats, or the batch it came in
+    string("control_key"),  #: MSH-3 | MSH-4 | MSH-10
+    string("control_id"),  #: MSH-10
+    string("type"),  #: "DFT^P03"
+    string("version"),  #: MSH-12.1
+    string("lane"),  #: keyed hash of the account it speaks of; messages of one lane are worked in order
     Column("received_at", Utc, nullable=False),
     Column("raw", Sealed, nullable=False),
     Column("digest", LargeBinary, nullable=False),  #: keyed hash of the body without MSH-7
-    _str("ack_code"),  #: what we answered: AA, AE, AR, CA …; "" where nothing was asked for
-    _str("state"),
-    _str("reason", ""),
-    _str("map", ""),  #: name and version of the map that read it
+    string("ack_code"),  #: what we answered: AA, AE, AR, CA …; "" where nothing was asked for
+    string("state"),
+    string("reason", ""),
+    string("map", ""),  #: name and version of the map that read it
     Column("trace", SealedJson),
     Column("done_at", Utc),
     Column("fetched", Sealed),  #: FHIR: the resources that it refers to, from its source's server: a JSON list
+    Column("edited", Sealed),  #: as a person corrected it; read instead of `raw`, which stays as it came
+    string("edited_by", ""),
+    string("edited_why", ""),
+    string("waived", ""),  #: causes of holds that a person waived for it: "old_charges same_line"
+    Column("report", SealedJson),  #: what the standard has to say about it, where its source asks for that
+    Column("shadow", SealedJson),  #: what another map would have made of it, where its source tries one
     Index("ix_message_control", "source", "control_key", "received_at"),
     Index(
         "ix_message_received",
@@ -128,34 +98,45 @@ message = Table(
 account = Table(
     "account",
     metadata,
-    _id(),
-    _str("key"),  #: keyed hash of source, facility and number; also the lane
-    _str("source"),
-    _str("facility"),
+    row_id(),
+    string("key"),  #: keyed hash of source, facility and number; also the lane
+    string("source"),
+    string("facility"),
     Column("number", Sealed, nullable=False),
-    _str("currency"),
+    string("currency"),
     Column("balance", BigInteger, nullable=False),  #: the sum of its entries, written in the same transaction
     Column("patient", SealedJson, nullable=False),  #: Party
     Column("guarantor", SealedJson),  #: Party, or null
     Column("chart", SealedJson, nullable=False),  #: PID-3, PID-5, PID-18, PV1-19 as they came
     Column("created_at", Utc, nullable=False),
+    string("stopped", ""),  #: why nobody is asked: "deceased", "collections" …; "" when somebody may be
+    Column("patient_only", Boolean, nullable=False, server_default=false()),  #: a confidential visit: no guarantor
     UniqueConstraint("key"),
+)
+
+#: By which patient identifiers an account is known: merges and new addresses name the patient, not the account.
+account_identity = Table(
+    "account_identity",
+    metadata,
+    Column("account_id", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("key", Text, primary_key=True),  #: keyed hash of source, assigning authority and PID-3.1
+    Index("ix_account_identity_key", "key"),
 )
 
 #: One append-only line of an account: always the patient's share. Positive raises what is owed.
 entry = Table(
     "entry",
     metadata,
-    _id(),
-    _ref("account_id", "account"),
-    _str("cause"),  #: "message:7:2" or "payment:19": unique, so nothing counts twice
-    _str("kind"),  #: charge, credit, adjustment, copay, payment, balance; or "card" for money through us
+    row_id(),
+    ref("account_id", "account"),
+    string("cause"),  #: "message:7:2" or "payment:19": unique, so nothing counts twice
+    string("kind"),  #: charge, credit, adjustment, copay, payment, balance; or "card" for money through us
     Column("amount", BigInteger, nullable=False),
-    _ref("message_id", "message", nullable=True),
-    _ref("payment_id", "payment", nullable=True),
-    _str("reference", ""),  #: keyed hash of FT1-2: two lines of one transaction
-    _str("likeness", ""),  #: keyed hash of what makes two lines look the same: kind, amount, code, date
-    _str("item", ""),  #: keyed hash of the code: what was charged for
+    ref("message_id", "message", nullable=True),
+    ref("payment_id", "payment", nullable=True),
+    string("reference", ""),  #: keyed hash of FT1-2: two lines of one transaction
+    string("likeness", ""),  #: keyed hash of what makes two lines look the same: kind, amount, code, date
+    string("item", ""),  #: keyed hash of the code: what was charged for
     Column("text", Sealed),  #: description: health information
     Column("at", Utc, nullable=False),
     UniqueConstraint("cause"),
@@ -166,13 +147,13 @@ entry = Table(
 request = Table(
     "request",
     metadata,
-    _id(),
-    _str("public_id"),
-    _ref("account_id", "account"),
-    _str("state"),
+    row_id(),
+    string("public_id"),
+    ref("account_id", "account"),
+    string("state"),
     Column("asked", BigInteger, nullable=False),  #: minor units owed when last changed
     Column("generation", Integer, nullable=False),
-    _str("token_hash"),
+    string("token_hash"),
     Column("opened_at", Utc, nullable=False),
     Column("expires_at", Utc),
     Column("closed_at", Utc),
@@ -191,18 +172,18 @@ request = Table(
 card_session = Table(
     "card_session",
     metadata,
-    _id(),
-    _str("public_id"),
-    _ref("account_id", "account"),
-    _ref("request_id", "request"),
-    _str("provider"),
-    _str("state"),
+    row_id(),
+    string("public_id"),
+    ref("account_id", "account"),
+    ref("request_id", "request"),
+    string("provider"),
+    string("state"),
     Column("amount", BigInteger, nullable=False),
-    _str("currency"),
-    _str("provider_ref", ""),
-    _str("url", ""),
-    _str("success_url"),  #: kept, because the same idempotency key must come with the same parameters
-    _str("cancel_url"),
+    string("currency"),
+    string("provider_ref", ""),
+    string("url", ""),
+    string("success_url"),  #: kept, because the same idempotency key must come with the same parameters
+    string("cancel_url"),
     Column("expires_at", Utc, nullable=False),
     Column("created_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
@@ -220,15 +201,15 @@ card_session = Table(
 notice = Table(
     "notice",
     metadata,
-    _id(),
-    _str("public_id"),
-    _ref("request_id", "request"),
-    _str("channel"),
-    _str("notifier"),
+    row_id(),
+    string("public_id"),
+    ref("request_id", "request"),
+    string("channel"),
+    string("notifier"),
     Column("recipient", Sealed),
-    _str("state"),
-    _str("provider_ref", ""),
-    _str("code", ""),  #: the service's error code
+    string("state"),
+    string("provider_ref", ""),
+    string("code", ""),  #: the service's error code
     Column("created_at", Utc, nullable=False),
     Column("changed_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
@@ -240,13 +221,13 @@ notice = Table(
 event = Table(
     "event",
     metadata,
-    _id(),
-    _str("provider"),
-    _str("event_id"),
-    _str("type"),
-    _str("reference"),  #: our CardSession or Notice id, where it names one
-    _str("state"),
-    _str("reason", ""),
+    row_id(),
+    string("provider"),
+    string("event_id"),
+    string("type"),
+    string("reference"),  #: our CardSession or Notice id, where it names one
+    string("state"),
+    string("reason", ""),
     Column("raw", Sealed, nullable=False),
     Column("at", Utc, nullable=False),
     UniqueConstraint("provider", "event_id"),
@@ -256,16 +237,16 @@ event = Table(
 payment = Table(
     "payment",
     metadata,
-    _id(),
-    _str("public_id"),
-    _ref("account_id", "account"),
-    _ref("request_id", "request"),
-    _ref("card_session_id", "card_session"),
-    _str("provider"),
-    _str("provider_ref"),
+    row_id(),
+    string("public_id"),
+    ref("account_id", "account"),
+    ref("request_id", "request"),
+    ref("card_session_id", "card_session"),
+    string("provider"),
+    string("provider_ref"),
     Column("amount", BigInteger, nullable=False),
-    _str("currency"),
-    _str("medium"),
+    string("currency"),
+    string("medium"),
     Column("paid_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
     UniqueConstraint("provider", "provider_ref"),
@@ -276,38 +257,41 @@ payment = Table(
 posting = Table(
     "posting",
     metadata,
-    _id(),
-    _str("public_id"),  #: 12 characters, in FT1-2
-    _ref("payment_id", "payment"),
-    _str("destination"),
-    _str("kind"),  #: payment (refund and dispute are to come)
-    _str("state"),
-    _str("control_id"),  #: MSH-10 of what we send
-    _str("content_type", ""),
+    row_id(),
+    string("public_id"),  #: 12 characters, in FT1-2
+    ref("payment_id", "payment"),
+    string("destination"),
+    string("kind"),  #: payment (refund and dispute are to come)
+    string("state"),
+    string("control_id"),  #: MSH-10 of what we send
+    string("batch", ""),  #: FT1-3: under which control total the destination finds it
+    string("content_type", ""),
     Column("body", Sealed),  #: rendered once, sent as it is
-    _str("answer_code", ""),
-    _str("answer_text", ""),
+    string("answer_code", ""),
+    string("answer_text", ""),
     Column("answer", Sealed),
     Column("created_at", Utc, nullable=False),
     Column("changed_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
     UniqueConstraint("payment_id", "destination", "kind"),
+    Index("ix_posting_batch", "destination", "batch"),
 )
 
 #: The work list: why something waits for a person, and what would help.
 hold = Table(
     "hold",
     metadata,
-    _id(),
-    _str("object"),  #: "message:7", "posting:3": what waits
-    _str("cause"),  #: a word that does not change: "unknown_code"
-    _str("text"),  #: one sentence for a person, without a person's data
-    _str("fix"),  #: what to do
-    _str("state"),
+    row_id(),
+    string("object"),  #: "message:7", "posting:3": what waits
+    string("cause"),  #: a word that does not change: "unknown_code"
+    string("text"),  #: one sentence for a person, without a person's data
+    string("fix"),  #: what to do
+    string("likeness", ""),  #: holds of one likeness are mended by one change: "unknown_code his kinds XX"
+    string("state"),
     Column("at", Utc, nullable=False),
     Column("closed_at", Utc),
-    _str("closed_by", ""),  #: who released or dismissed it; "" when what it waited for happened
-    _str("note", ""),  #: why, in that person's words
+    string("closed_by", ""),  #: who released or dismissed it; "" when what it waited for happened
+    string("note", ""),  #: why, in that person's words
     Index(
         "uq_hold_open",
         "object",
@@ -318,20 +302,29 @@ hold = Table(
     ),
 )
 
+#: How far something that is read again and again was read: a FHIR server that is polled, a topic's event number.
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("name", Text, primary_key=True),
+    string("value"),
+    Column("at", Utc, nullable=False),
+)
+
 #: Work to do outside the transaction that asked for it; announced through Kombu.
 errand = Table(
     "errand",
     metadata,
-    _id(),
-    _str("kind"),
-    _str("subject"),  #: id of the row it is about (a public name for `poll`)
-    _str("lane"),  #: errands of one lane are worked in order, one at a time
-    _str("state"),
+    row_id(),
+    string("kind"),
+    string("subject"),  #: id of the row it is about (a public name for `poll`)
+    string("lane"),  #: errands of one lane are worked in order, one at a time
+    string("state"),
     Column("due_at", Utc, nullable=False),
     Column("leased_until", Utc),
-    _str("leased_by", ""),  #: host and data directory of the process that works it
+    string("leased_by", ""),  #: host and data directory of the process that works it
     Column("attempts", Integer, nullable=False, server_default="0"),
-    _str("error", ""),
+    string("error", ""),
     Column("created_at", Utc, nullable=False),
     Column("done_at", Utc),
     Index(
@@ -363,11 +356,11 @@ errand = Table(
 attempt = Table(
     "attempt",
     metadata,
-    _id(),
-    _str("subject"),  #: "notice:4", "posting:3", "card_session:9/expire"
+    row_id(),
+    string("subject"),  #: "notice:4", "posting:3", "card_session:9/expire"
     Column("started_at", Utc, nullable=False),
     Column("ended_at", Utc),
-    _str("outcome", ""),  #: done, refused, transient, unknown
-    _str("detail", ""),
+    string("outcome", ""),  #: done, refused, transient, unknown
+    string("detail", ""),
     Index("ix_attempt_subject", "subject", "id"),
 )

@@ -17,10 +17,10 @@ from chartpost.adapter.flow import receive_fhir
 from chartpost.adapter.flow.receive import Receipt, Receiver, SourceRules
 from chartpost.adapter.flow.receive_fhir import FhirReceiver
 from chartpost.adapter.framing import HEAD, Oversize
+from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate, Intake
 from chartpost.adapter.ledger.states import Message
 from chartpost.adapter.ledger.store import Clock, utc_now
-from chartpost.adapter.ledger.tables import micros
 from chartpost.adapter.listeners.acks import Acks
 from chartpost.queues.consumer import Consumer
 from chartpost.queues.envelope import Envelope

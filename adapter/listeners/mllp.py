@@ -17,9 +17,9 @@ from typing import cast
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.receive import Receipt, Receiver, SourceRules
 from chartpost.adapter.framing import END, START, Deframer, frame
+from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.store import Clock, utc_now
-from chartpost.adapter.ledger.tables import micros
 from chartpost.adapter.listeners.acks import Acks
 from chartpost.adapter.listeners.committer import Committer
 

@@ -28,9 +28,9 @@ from chartpost.adapter.flow.receive import Receipt
 from chartpost.adapter.flow.receive_fhir import FhirReceiver, too_long
 from chartpost.adapter.flow.receive_invoice import ID, Asked, Refused
 from chartpost.adapter.flow.reconciliations import Reconciliations, UnknownPage
+from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.store import Clock, utc_now
-from chartpost.adapter.ledger.tables import micros
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.web.body import whole_body
 from chartpost.adapter.web.fhir_answers import answered

@@ -20,7 +20,7 @@ from workbench import configuration, dft, line
 from chartpost.adapter import settings, status
 from chartpost.adapter.commands import look
 from chartpost.adapter.ledger import tables
-from chartpost.adapter.ledger.tables import Utc
+from chartpost.adapter.ledger.columns import Utc
 
 START = dt.datetime(2026, 5, 4, tzinfo=dt.UTC)
 CLOCKS = Table("clocks", MetaData(), Column("id", Integer, primary_key=True), Column("at", Utc))
