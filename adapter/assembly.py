@@ -5,23 +5,26 @@ Nothing is opened to the outside here, and nothing runs: that is wiring.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from chartpost.adapter import plugins
-from chartpost.adapter.flow import post, receive_fhir
+from chartpost.adapter import figures, plugins
+from chartpost.adapter.dropfolder import DropFolder
+from chartpost.adapter.flow import found, post
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.notified import Subscriptions
 from chartpost.adapter.flow.receive import SourceRules
-from chartpost.adapter.flow.receive_fhir import FhirReceiver
 from chartpost.adapter.flow.reconciliations import Reconciliations
 from chartpost.adapter.keys import Keys
-from chartpost.adapter.ledger.invoices import KnownInvoices
+from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.store import Store, sqlite_url
 from chartpost.adapter.listeners.broker import FhirWire, Hl7Wire, Wire
-from chartpost.adapter.ports import World
+from chartpost.adapter.listeners.directory import DirectoryListener
+from chartpost.adapter.ports import Server, World
 from chartpost.adapter.senders.mllp import MllpSender
-from chartpost.adapter.settings import FhirRules, Hl7Rules, Settings
+from chartpost.adapter.settings import FhirRules, FhirSource, Hl7Rules, Settings
 from chartpost.adapter.web.fhir import FhirDoor
 from chartpost.mappings import mapfile, postingmap
 from chartpost.mappings.postingmap import PostingMap
@@ -48,11 +51,8 @@ def world(settings: Settings) -> World:
 
     senders = made(plugins.SENDERS, settings.destinations)
     return World(
-        servers={
-            name: senders[source.fetch]
-            for name, source in settings.sources.items()
-            if isinstance(source, FhirRules) and source.fetch in senders
-        },
+        servers=_servers(settings, senders, lambda fetch, poll: fetch or poll),
+        invoices=_servers(settings, senders, lambda fetch, poll: poll or fetch),
         providers=made(plugins.PROVIDERS, settings.providers),
         notifiers=made(plugins.NOTIFIERS, settings.notifiers),
         senders={name: one for name, one in senders.items() if one is not None},
@@ -62,6 +62,16 @@ def world(settings: Settings) -> World:
             if isinstance(source, Hl7Rules) and source.acks is not None
         },
     )
+
+
+def _servers(settings: Settings, senders: Mapping[str, Any], chosen: Callable[[str, str], str]) -> dict[str, Server]:
+    """Return the server of each source of FHIR that has one, of the two that it may name: `fetch` and `poll`."""
+    servers = {}
+    for name, source in settings.sources.items():
+        if isinstance(source, FhirRules):
+            poll = source.poll.server if isinstance(source, FhirSource) and source.poll else ""
+            servers[name] = senders.get(chosen(source.fetch or "", poll))
+    return {name: server for name, server in servers.items() if server is not None}
 
 
 def make_flow(settings: Settings, keys: Keys, store: Store, public_url: str) -> Flow:
@@ -86,7 +96,10 @@ def fhir_doors(flow: Flow) -> dict[str, FhirDoor]:
         told = [place for place in source.destinations if _readable(flow.outbound[place], source.version)]
         pull = [place for place in told if kinds[place] == post.PULL]
         reading = Reconciliations(flow.store, name, source.facility, told, pull)
-        doors[name] = FhirDoor(_fhir_receiver(flow, name), reading, tuple(tokens))
+        finder = found.finder(flow, name)
+        readable = name in flow.world.invoices
+        heard = Subscriptions(flow.store, finder, polled=readable and source.poll is not None, readable=readable)
+        doors[name] = FhirDoor(finder, reading, tuple(tokens), heard)
     return doors
 
 
@@ -95,20 +108,25 @@ def _readable(map: PostingMap, version: str) -> bool:
     return getattr(map, "writes", "") == "PaymentReconciliation" and (map.version == "R5") == (version == "R5")
 
 
-def _fhir_receiver(flow: Flow, name: str) -> FhirReceiver:
-    source = flow.source(name)
-    assert isinstance(source, FhirRules)
-    rules = receive_fhir.FhirRules(
-        name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth
-    )
-    return FhirReceiver(rules, KnownInvoices(flow.store, name))
-
-
 def wire(flow: Flow, name: str) -> Wire:
-    """What a source's messages on the broker are made of: its map says."""
+    """What a source's messages on the broker, or in files, are made of: its map says."""
     if flow.maps[name].dialect == "fhir":
-        return FhirWire(_fhir_receiver(flow, name))
+        return FhirWire(found.finder(flow, name))
     return Hl7Wire(rules(flow, name), flow.store.clock)
+
+
+def directory(flow: Flow, name: str, on_stored: Callable[[], None], before: Callable[[], None]) -> DirectoryListener:
+    """Return the door of a source that is a folder."""
+    source = flow.settings.directories()[name]
+    path = Path(source.path)
+    folder = DropFolder(
+        path, path / source.done, path / source.failed, pattern=source.pattern, settle=source.settle,
+        most=source.max_bytes, clock=flow.store.clock,
+    )  # fmt: skip
+    return DirectoryListener(
+        name, folder, wire(flow, name), Intake(flow.store, figures.stored), flow.store, every=source.every,
+        settle=source.settle, on_stored=on_stored, before=before,
+    )  # fmt: skip
 
 
 def rules(flow: Flow, name: str) -> SourceRules:

@@ -5,8 +5,10 @@ Each function adds to `Problems`; none stops at its first finding.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ SOURCES_IN_SANDBOX = {"token": "invoice_token"}
 _DEFAULT_MAPS = {"mllp": "hl7v2-dft", "fhir": "fhir-invoice"}
 #: What a type carries, where it carries one thing only.
 _CARRIES = {"mllp": "hl7v2", "fhir": "fhir", "pull": "fhir"}
-_FORMS = {"hl7v2": "HL7 v2", "fhir": "FHIR"}
+_FORMS = {"hl7v2": "HL7 v2", "fhir": "FHIR", "flat": "flat files"}
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
@@ -138,6 +140,13 @@ def references(file: YamlFile, problems: Problems) -> None:
         server = _section(file, "destinations").get(str(source.get("fetch")), {})
         if server.get("type", "fhir") != "fhir":
             problems.add(("sources", name, "fetch"), "is no destination of type fhir: nothing can be read there")
+        poll = source.get("poll")
+        if isinstance(poll, dict):
+            check(("sources", name, "poll", "server"), poll.get("server"), "destinations", "destination")
+            if _section(file, "destinations").get(str(poll.get("server")), {}).get("type", "fhir") != "fhir":
+                problems.add(
+                    ("sources", name, "poll", "server"), "is no destination of type fhir: nothing is found there"
+                )
         if (source.get("share") == "self_pay") != bool(source.get("self_pay_classes")):
             problems.add(
                 ("sources", name, "self_pay_classes"),
@@ -178,6 +187,24 @@ def doors(file: YamlFile, problems: Problems) -> None:
         problems.add(("web",), "listens everywhere, so links need the address that patients see: set public_url")
 
 
+def folders(file: YamlFile, problems: Problems) -> None:
+    """Each folder has one purpose: what one part writes there, no other may read as charges."""
+    taken: dict[str, str] = {}
+    for section in ("sources", "destinations"):
+        for name, part in _section(file, section).items():
+            if part.get("type") != "directory" or not isinstance(part.get("path"), str):
+                continue
+            path = Path(part["path"])
+            places = {"path": path}
+            if section == "sources":
+                places |= {key: path / str(part.get(key, key)) for key in ("done", "failed")}
+            for key, place in places.items():
+                where, folder = f"{section}.{name}.{key}", os.path.abspath(place)
+                if (other := taken.setdefault(folder, where)) != where:
+                    problems.add((section, name, key), f"is the folder of {other}, too; give each a folder of its own")
+                    break
+
+
 def sandbox(file: YamlFile, problems: Problems) -> None:
     """Play money and real people never meet."""
     present = file.data.get("sandbox") is not None
@@ -210,7 +237,7 @@ def in_sandbox(options: Mapping[str, Any], ready: Mapping[str, str]) -> dict[str
 
 def plugins(file: YamlFile, problems: Problems) -> None:
     """Each plugin checks its own options, with the sandbox supposed to run."""
-    from chartpost.adapter.plugins import options_model
+    from chartpost.adapter.plugins import options_model, own
 
     for section, name, options in _plugins(file):
         if not isinstance(options.get("type"), str):
@@ -220,13 +247,15 @@ def plugins(file: YamlFile, problems: Problems) -> None:
         except Exception as error:
             problems.add((section, name, "type"), str(error))
             continue
-        problems.validate(model, in_sandbox(options, SUPPOSED), (section, name))
+        problems.validate(model, in_sandbox(own(GROUPS[section], options), SUPPOSED), (section, name))
 
 
 def map_paths(file: YamlFile) -> None:
-    """Make the path of a map file one that holds wherever the process runs: it is relative to the configuration."""
+    """Make the paths of maps and folders hold wherever the process runs: they are relative to the configuration."""
     for section in ("sources", "destinations"):
         for part in _section(file, section).values():
+            if part.get("type") == "directory" and isinstance(part.get("path"), str):
+                part["path"] = str(Path(file.name).parent / part["path"])
             name = part.get("map")
             if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
                 part["map"] = str(Path(file.name).parent / name)
@@ -254,9 +283,23 @@ def maps(file: YamlFile, problems: Problems) -> None:
                         (section, name, "map"),
                         f"{wanted} has no row for the target balance, which share: balance needs; use a map that has",
                     )
+                _share_rule(part.get("share"), loaded, (section, name, "share"), problems)
             except mapfile.MapError as error:
                 for problem in error.problems:
                     problems.add((section, name, "map"), problem)
+
+
+def _share_rule(rule: Any, loaded: object, where: tuple[str, ...], problems: Problems) -> None:
+    """What a rule of the site's own calls `my.…` must be read by a row of the map."""
+    from chartpost.mappings.conditions import CHARGE, compile_condition
+
+    for key, text in rule.items() if isinstance(rule, dict) else ():
+        with suppress(ValueError):  # what is no CEL at all was told with the settings
+            compile_condition(str(text), CHARGE)
+            try:
+                compile_condition(str(text), CHARGE, getattr(loaded, "my", frozenset()))
+            except ValueError as error:
+                problems.add((*where, key), str(error))
 
 
 def _reads_balance(loaded: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chartpost.adapter.commands import look, release
+from chartpost.adapter.commands import edit, lint, look, maps, release, totals, worklist
 from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, print_json, print_list, reading, screen
 from chartpost.adapter.errors import ConfigurationError
 
@@ -158,7 +158,9 @@ def link(
 
 
 app.command()(look.check)
+app.command()(lint.lint)
 app.command()(look.status)
+app.command()(totals.totals)
 
 
 @app.command()
@@ -192,7 +194,12 @@ for _name, _about in {
 }.items():
     app.command(_name)(_list(_name, _about))
 
+app.add_typer(maps.maps, name="map")
 app.add_typer(release.postings, name="postings")
+release.holds.callback(invoke_without_command=True)(worklist.bare)
+release.holds.command("list")(worklist.listed)
+release.holds.command("show")(worklist.show)
+release.holds.command("edit")(edit.edit)
 app.add_typer(release.holds, name="holds")
 
 

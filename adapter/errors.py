@@ -30,7 +30,11 @@ class CannotStore(ChartpostError):
 
 
 class Transient(ChartpostError):
-    """It did not happen, and it may work later."""
+    """It did not happen, and it may work later: after `wait` seconds, where the other side said so."""
+
+    def __init__(self, message: str = "", wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class Ambiguous(ChartpostError):

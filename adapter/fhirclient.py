@@ -5,24 +5,32 @@ Reading has no effect, so a read that nobody answered is merely Transient. What 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr, model_validator
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.httpcall import Reply, call, secure
+from chartpost.adapter.ports import Page
 from chartpost.adapter.smart import Smart, Tokens
 from chartpost.mappings.fhir import jsontext, outcome
+from chartpost.mappings.fhir.paging import next_link
 
 #: The largest resource that is read, in bytes; and the largest CapabilityStatement: complete ones name every profile.
 MAX_RESOURCE = 1_048_576
 MAX_STATEMENT = 16_777_216
 #: Seconds for which a server is believed to offer what it said it did.
 STATEMENT_SECONDS = 3_600
+#: The largest page of a search, in bytes; the longest time, in seconds, for which a server may ask to be left alone.
+MAX_PAGE = 16_777_216
+LONGEST_WAIT = 3_600.0
 
 JSON = "application/fhir+json"
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?")
@@ -73,22 +81,46 @@ class FhirClient:
 
         Raises Transient when it did not happen, Ambiguous when it may have, Permanent when no token is to be had.
         """
+        return self._send(method, f"{self._base}/{path}", body, headers or {}, max_bytes)
+
+    def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], max_bytes: int) -> Reply:
         token = self._tokens.get() if self._tokens else self._fixed
-        reply = self._call(method, path, body, headers or {}, token, max_bytes)
+        reply = self._call(method, url, body, headers, token, max_bytes)
         if reply.status == 401 and self._tokens:
             token = self._tokens.get(instead_of=token)
-            reply = self._call(method, path, body, headers or {}, token, max_bytes)
+            reply = self._call(method, url, body, headers, token, max_bytes)
         return reply
 
     def get(self, path: str, *, max_bytes: int = MAX_RESOURCE) -> Reply:
         """Look at a path below base_url, past every cache. Raises Transient or Permanent."""
+        return self._look(f"{self._base}/{path}", max_bytes)
+
+    def _look(self, url: str, max_bytes: int) -> Reply:
         try:
-            reply = self.request("GET", path, headers={"Cache-Control": "no-cache"}, max_bytes=max_bytes)
+            reply = self._send("GET", url, None, {"Cache-Control": "no-cache"}, max_bytes)
         except Ambiguous as error:
             raise Transient(str(error)) from None
         if reply.status >= 500 or reply.status in (408, 429):
-            raise Transient(f"the FHIR server answered HTTP {reply.status}")
+            raise Transient(f"the FHIR server answered HTTP {reply.status}", retry_after(reply))
         return reply
+
+    def search(self, target: str) -> Page:
+        """Return one page of a search (FHIR R4 §3.1.1): of "Invoice?status=issued", or at the address of a next page.
+
+        Our token goes to no other server than this one, so neither does the search. Raises Transient, with how long to
+        wait where the server says so, and Permanent when it refuses or what it answers is no Bundle that can be read.
+        """
+        url = _joined(f"{self._base}/", target)
+        if _origin(url) != _origin(self._base):
+            raise Permanent("the FHIR server names a next page on another server; base_url must be the name it uses")
+        reply = self._look(url, MAX_PAGE)
+        if reply.status != 200:
+            why = ": ".join(filter(None, [f"HTTP {reply.status}", reasons(reply)]))
+            raise Permanent(f"the FHIR server refused the search for Invoices: {why}", str(reply.status))
+        page = resource(reply, "Bundle")
+        link = next_link(page)
+        # Relative to the base, but for what is only a query.
+        return Page(page, _joined(url if link[:1] == "?" else f"{self._base}/", link) if link else "", _date(reply))
 
     def read(self, reference: str) -> dict[str, Any] | None:
         """Return the resource behind "Patient/12", or None: gone, contained, or on a server that is not this one.
@@ -120,14 +152,14 @@ class FhirClient:
         return next((offer for offer in _offers(self._statement) if offer.get("type") == kind), {})
 
     def _call(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], token: str, max_bytes: int
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], token: str, max_bytes: int
     ) -> Reply:
         sent = {"Accept": JSON, **headers}
         if body is not None:
             sent["Content-Type"] = JSON
         if token:
             sent["Authorization"] = f"Bearer {token}"
-        return call(method, f"{self._base}/{path}", sent, body, timeout=self._timeout, max_bytes=max_bytes)
+        return call(method, url, sent, body, timeout=self._timeout, max_bytes=max_bytes)
 
 
 def resource(reply: Reply, kind: str) -> dict[str, Any]:
@@ -138,6 +170,17 @@ def resource(reply: Reply, kind: str) -> dict[str, Any]:
     if found is None or found.get("resourceType") != kind:
         raise Permanent(f"the FHIR server's answer is no {kind} that can be read (too long, too deep, or no FHIR JSON)")
     return found
+
+
+def retry_after(reply: Reply) -> float:
+    """Return the seconds for which a server asks to be left alone (RFC 9110 §10.2.3), an hour at most; 0: not said."""
+    said = reply.headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdigit():
+        seconds = float(said[:9])
+    else:
+        until, sent = _time(said), _date(reply) or dt.datetime.now(dt.UTC)
+        seconds = (until - sent).total_seconds() if until is not None else 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def version(reply: Reply, found: Mapping[str, Any]) -> str:
@@ -162,6 +205,37 @@ def succeeded(reply: Reply) -> bool:
         return reply.whole
     found = _decoded(reply) or {}
     return isinstance(found.get("resourceType"), str) and not any(issue.wrong for issue in outcome.read(found))
+
+
+def _date(reply: Reply) -> dt.datetime | None:
+    """Return the server's time, to the second (RFC 9110 §6.6.1)."""
+    return _time(reply.headers.get("date", ""))
+
+
+def _time(said: str) -> dt.datetime | None:
+    try:
+        found = parsedate_to_datetime(said)
+    except (ValueError, OverflowError):
+        return None
+    return found.astimezone(dt.UTC) if found.tzinfo is not None else None
+
+
+def _joined(base: str, link: str) -> str:
+    """Return where a link leads; what is no address leads nowhere."""
+    try:
+        return urljoin(base, link) if re.fullmatch(r"[\x21-\x7e]+", link) else "nowhere:"
+    except ValueError:
+        return "nowhere:"
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port (RFC 6454): whoever answers there is the same server."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", "", None
+    return parts.scheme, parts.hostname or "", port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _decoded(reply: Reply) -> dict[str, Any] | None:

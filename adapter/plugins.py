@@ -8,7 +8,7 @@ ports.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
@@ -23,6 +23,8 @@ NOTIFIERS = "chartpost.notifiers"
 SENDERS = "chartpost.senders"
 
 Factory = Callable[[Any], Any]
+#: What every destination may say, whatever its type (settings.Destination): its plugin is not told.
+SHARED = {SENDERS: frozenset(["batch"])}
 
 
 def load(group: str, type_name: str) -> Factory:
@@ -41,6 +43,11 @@ def options_model(group: str, type_name: str) -> type[BaseModel]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise ConfigurationError([f"type {type_name!r}: {module.__name__} has no pydantic model Options"])
     return model
+
+
+def own(group: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plugin's own model is to check of the options that stand in the configuration."""
+    return {name: value for name, value in options.items() if name not in SHARED.get(group, ())}
 
 
 @lru_cache(maxsize=16)

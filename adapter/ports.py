@@ -183,8 +183,21 @@ class Sender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of what a search has found."""
+
+    bundle: dict[str, Any] = field(repr=False)
+    next: str  #: the address of the next page; "" for the last one
+    at: dt.datetime | None  #: the server's time
+
+
 class Server(Protocol):
-    """Where a FHIR source's other resources are read."""
+    """Where a FHIR source's other resources are read, and its Invoices if nobody sends them."""
+
+    def search(self, target: str) -> Page:
+        """Return a page: of "Invoice?status=issued", or the one at an address that a page before has named."""
+        ...
 
     def read(self, reference: str) -> dict[str, Any] | None:
         """Return a resource ("Patient/12"), None where there is none, or none that may be read from there."""
@@ -225,3 +238,4 @@ class World:
     #: source name → sends one application acknowledgement, without waiting for an answer
     acks: Mapping[str, Callable[[bytes], None]] = field(default_factory=dict)
     servers: Mapping[str, Server] = field(default_factory=dict)  #: source name → where it fetches from
+    invoices: Mapping[str, Server] = field(default_factory=dict)  #: source name → where its Invoices are looked for

@@ -18,7 +18,8 @@ _HELP = {
     "share": (
         "say which part of the charges is the patient's, it is never guessed: all (a private practice: patients pay"
         " everything), copay (only co-payment lines), self_pay (everything, for the PV1-20 classes listed in"
-        " self_pay_classes), net_of_insurance (FT1-11 minus FT1-15) or balance (the message states what is owed)"
+        " self_pay_classes), net_of_insurance (FT1-11 minus FT1-15), balance (the message states what is owed), or a rule"
+        " of your own as {when: …, amount: …}"
     ),
 }
 
@@ -66,6 +67,8 @@ def _without_tags(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         if isinstance(data, Mapping) and part not in data and not last:
+            continue
+        if kept and isinstance(data, (str, int, float)):
             continue
         kept.append(part)
         if isinstance(data, Mapping):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from chartpost.adapter.ledger.tables import card_session, entry, hold, message, notice, payment, posting, request
+from chartpost.adapter.ledger.tables import (
+    account_change,
+    card_session,
+    entry,
+    hold,
+    message,
+    notice,
+    payment,
+    posting,
+    request,
+)
 from chartpost.adapter.views import named
 
 #: What a request's own rows are called by people.
@@ -50,11 +61,18 @@ def _find(connection: Connection, name: str) -> Scope:
     return scope
 
 
+def _changes(connection: Connection, where: ColumnElement[bool], until: dt.datetime | None = None) -> set[int]:
+    """Return the ADT that changed an account, without an entry: the time is the message's own."""
+    said = select(account_change.c.message_id).join(message, message.c.id == account_change.c.message_id).where(where)
+    return set(connection.scalars(said.where(message.c.done_at <= until) if until else said))
+
+
 def _find_numbered(connection: Connection, scope: Scope, letter: str, number: int) -> None:
     if letter == "M":
         scope.messages |= _ids(connection, message.c.id, message.c.id == number)
     elif letter == "A":
         scope.messages |= _ids(connection, entry.c.message_id, entry.c.account_id == number)
+        scope.messages |= _changes(connection, account_change.c.account_id == number)
         scope.requests |= _ids(connection, request.c.id, request.c.account_id == number)
     else:
         for held in connection.scalars(select(hold.c.object).where(hold.c.id == number)):
@@ -76,5 +94,6 @@ def _widen(connection: Connection, scope: Scope) -> None:
         of_account = entry.c.account_id == row.account_id
         until_closed = of_account & (entry.c.at <= row.closed_at) if row.closed_at else of_account
         scope.messages |= _ids(connection, entry.c.message_id, until_closed)
+        scope.messages |= _changes(connection, account_change.c.account_id == row.account_id, row.closed_at)
     parents = _ids(connection, message.c.parent_id, message.c.id.in_(scope.messages))
     scope.messages |= parents | _ids(connection, message.c.id, message.c.parent_id.in_(scope.messages))

@@ -10,9 +10,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    Tag,
+)
 
-from chartpost.adapter import checks
+from chartpost.adapter import checks, plugins
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.problems import Problems
 from chartpost.adapter.values import (
@@ -22,11 +32,14 @@ from chartpost.adapter.values import (
     Currency,
     Database,
     Door,
+    Limit,
     MailAddress,
     Named,
+    OfLine,
     OneLine,
     PublicUrl,
     Region,
+    SearchQuery,
     Timezone,
     Token,
     database_url,
@@ -66,6 +79,30 @@ class Facility(Part):
     mail: Mail | None = None  #: needed by notifiers that send e-mail
     contact: str = ""  #: how payers reach the billing office, shown on the pages: "(608) 555-0100"
     request_days: PositiveInt | None = None  #: a request expires after so many days; None: never
+    overpaid: Literal["credit", "refund", "ask"] = "ask"  #: what becomes of an account in credit
+    gather_hours: PositiveInt | None = None  #: asked once no new charge has come for so long; None: at once
+
+
+class Guard(Part):
+    """What of a source waits for a person before anybody is asked; `none` switches a limit off."""
+
+    older_than_days: Limit = 365  #: charges of longer ago
+    requests_an_hour: Limit = 500  #: so many may be opened within an hour
+
+
+class ShareRule(Part):
+    """The patient's share by the site's own rule, in CEL over a line's values (docs/reference/map.md)."""
+
+    when: OfLine  #: true: the line is the patient's
+    amount: OfLine | None = None  #: how much of it, in minor units; None: all of it
+
+
+#: The tags are what pydantic's problems are told by: the word's explains all words.
+Share = Annotated[
+    Annotated[Literal["all", "copay", "self_pay", "net_of_insurance", "balance"], Tag("share")]
+    | Annotated[ShareRule, Tag("rule")],
+    Discriminator(lambda value: "rule" if isinstance(value, (dict, ShareRule)) else "share"),
+]
 
 
 class Source(Part):
@@ -73,11 +110,13 @@ class Source(Part):
 
     facility: Named
     map: Named
-    share: Literal["all", "copay", "self_pay", "net_of_insurance", "balance"]
+    share: Share
     self_pay_classes: tuple[Named, ...] = ()  #: PV1-20 codes that mean the patient pays
     destinations: tuple[Named, ...] = ()
     consent: Literal["on_file", "none"] = "none"  #: none: nobody is texted
     max_bytes: PositiveInt = 1_048_576
+    guard: Guard = Guard()
+    lint: bool = False  #: keep with each message what the standard says of it
 
     def in_sandbox(self, ready: Mapping[str, str]) -> Self:
         """Return this source with every `sandbox` replaced by what the sandbox said in its ready line."""
@@ -103,6 +142,16 @@ class FhirRules(Part):
     fetch: Named | None = None  #: a destination of type fhir: what a resource refers to is read from its server
 
 
+class FhirPoll(Part):
+    """How a source's server is asked for Invoices that nobody sends. Times are in seconds."""
+
+    server: Named  #: a destination of type fhir
+    every: PositiveInt = 60
+    overlap: NonNegativeInt = 300  #: how far each look reaches back: servers show a change some time after its time
+    since: PositiveInt = 86_400  #: how far the first look reaches back
+    query: SearchQuery = "status=issued,balanced,cancelled,entered-in-error"  #: what else Invoices must fit
+
+
 class MllpSource(Hl7Rules, Source):
     """HL7 v2 over MLLP."""
 
@@ -118,6 +167,7 @@ class FhirSource(FhirRules, Source):
     map: Named = "fhir-invoice"
     token: Token  #: the bearer token that every request must bring
     token_previous: Token | None = None  #: taken too, while the sender changes over
+    poll: FhirPoll | None = None
 
 
 class BrokerSource(Hl7Rules, FhirRules, Source):
@@ -126,7 +176,20 @@ class BrokerSource(Hl7Rules, FhirRules, Source):
     type: Literal["broker"]
 
 
-AnySource = Annotated[MllpSource | FhirSource | BrokerSource, Field(discriminator="type")]
+class DirectorySource(Hl7Rules, FhirRules, Source):
+    """Files of DFTs or Invoices, as the map has it, that others drop into a folder."""
+
+    type: Literal["directory"]
+    path: Named  #: the folder; it must be there
+    pattern: Named = "*"  #: which names are picked up, as in *.hl7
+    every: PositiveFloat = 5  #: seconds between two looks
+    settle: PositiveFloat = 10  #: seconds for which a file must not have changed
+    done: Named = "done"  #: where files go, below path or elsewhere on the same disk
+    failed: Named = "failed"  #: where those go of which something was not taken
+    max_bytes: PositiveInt = 16_777_216  #: the largest file
+
+
+AnySource = Annotated[MllpSource | FhirSource | BrokerSource | DirectorySource, Field(discriminator="type")]
 
 
 class Plugin(BaseModel):
@@ -143,6 +206,18 @@ class Plugin(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield "type", self.type  # the rest may hold secrets
+
+
+class Destination(Plugin):
+    """A place that payments are posted to: what holds for every type of it (plugins.SHARED)."""
+
+    #: FT1-3: none, or one for each day and facility, under which `chartpost totals` adds up
+    batch: Literal["none", "day"] = "none"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All keys, `type` among them, as the plugin's own model takes them."""
+        return plugins.own(plugins.SENDERS, self.model_dump())
 
 
 class Sandbox(Part):
@@ -164,7 +239,7 @@ class Settings(Part):
     sandbox: Sandbox | None = None
     facilities: dict[str, Facility] = Field(min_length=1)
     sources: dict[str, AnySource] = Field(min_length=1)
-    destinations: dict[str, Plugin] = {}
+    destinations: dict[str, Destination] = {}
     providers: dict[str, Plugin] = {}
     notifiers: dict[str, Plugin] = {}
 
@@ -172,7 +247,7 @@ class Settings(Part):
         """Return these settings with every `sandbox` replaced by what the sandbox said in its ready line."""
         sections = {
             section: {
-                name: Plugin.model_validate(checks.in_sandbox(plugin.options, ready))
+                name: type(plugin).model_validate(checks.in_sandbox(plugin.model_dump(), ready))
                 for name, plugin in getattr(self, section).items()
             }
             for section in checks.GROUPS
@@ -187,6 +262,10 @@ class Settings(Part):
     def fhir(self) -> dict[str, FhirSource]:
         """Return the sources with a FHIR face."""
         return {name: source for name, source in self.sources.items() if isinstance(source, FhirSource)}
+
+    def directories(self) -> dict[str, DirectorySource]:
+        """Return the sources that are folders."""
+        return {name: source for name, source in self.sources.items() if isinstance(source, DirectorySource)}
 
     def brokered(self) -> dict[str, BrokerSource]:
         """Return the sources that are read from the broker."""
@@ -206,6 +285,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = problems.validate(Settings, file.data)
     checks.references(file, problems)
     checks.doors(file, problems)
+    checks.folders(file, problems)
     checks.sandbox(file, problems)
     checks.plugins(file, problems)
     checks.maps(file, problems)

@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, false, or_, select
 
+from chartpost.adapter import report
+from chartpost.adapter.ledger.holds import EDITED, WAIVED
 from chartpost.adapter.ledger.tables import (
     account,
     attempt,
@@ -37,6 +39,8 @@ _SAFE = re.compile(
 )
 #: Targets of what was decided, not read: there is no path to show.
 _DECIDED = frozenset({"invoice"})
+#: How holds were settled that were neither dismissed nor simply retried.
+_SETTLED = {WAIVED: "waived", EDITED: "edited"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,15 @@ class _Teller:
                 lines = tuple(self._trace_line(line) for line in row.trace or [])
                 why = f": {row.reason}" if row.reason else ""
                 by = f" by {row.map}" if row.map else ""
+                by += f", edited by {row.edited_by} because {row.edited_why}," if row.edited_why else ""
                 fields = {"state": row.state, "reason": row.reason, "map": row.map}
+                if self.reveal and row.edited:
+                    lines += ("as corrected:", *_text(row.edited))
                 at = row.done_at or row.received_at
                 yield Moment(at, "message", name, f"{row.state}{by}{why}", lines, fields)
+            if row.report:
+                at = dt.datetime.fromisoformat(row.report["at"])
+                yield Moment(at, "message", name, *report.said(row.report), {"lint": row.report["counts"]})
 
     def _trace_line(self, line: View) -> str:
         target, path = line.get("target", ""), line.get("path") or "default"
@@ -223,7 +233,10 @@ class _Teller:
             yield Moment(row.at, "hold", f"H{row.id}", f"{about} waits, {row.cause}: {row.text}", what, fields)
             if row.closed_at:
                 by = f" by {row.closed_by}" if row.closed_by else ""
-                how = f"dismissed{by}: {row.note}" if row.note else f"retried{by}" if by else "done"
+                if row.note in _SETTLED:
+                    how = f"{_SETTLED[row.note]}{by}"
+                else:
+                    how = f"dismissed{by}: {row.note}" if row.note else f"retried{by}" if by else "done"
                 fields = {"state": row.state, "closed_by": row.closed_by, "note": row.note}
                 yield Moment(row.closed_at, "hold", f"H{row.id}", how, (), fields)
 

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, PlainValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, PositiveInt, SecretStr, StringConstraints
 
 from chartpost.adapter import mail_address
+from chartpost.mappings.conditions import CHARGE, compile_condition
 from chartpost.mappings.model import exponent
 
 
@@ -113,9 +114,23 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _search_query(value: str) -> str:
+    if not re.fullmatch(r"[\x21\x22\x24\x25\x27-\x7e]+=[\x21\x22\x24-\x7e]*", value):
+        raise ValueError("is no search; write it as in status=issued,balanced, with & between its parts")
+    asked = {part.partition("=")[0].partition(":")[0] for part in value.split("&")}
+    if taken := asked & {"_lastUpdated", "_sort", "_count"}:
+        raise ValueError(f"names {', '.join(sorted(taken))}, which is asked for anyway; leave it out")
+    return value
+
+
 def _one_line(value: str) -> str:
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
         raise ValueError("has a line break or another control character; remove it")
+    return value
+
+
+def _of_line(value: str) -> str:
+    compile_condition(value, CHARGE)
     return value
 
 
@@ -124,10 +139,13 @@ Token = Annotated[SecretStr, AfterValidator(_token)]
 Named = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 OneLine = Annotated[Named, AfterValidator(_one_line)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+SearchQuery = Annotated[Named, AfterValidator(_search_query)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Region = Annotated[str, AfterValidator(_region)]
 Currency = Annotated[str, AfterValidator(_currency)]
+OfLine = Annotated[str, AfterValidator(_of_line)]
 Charset = Annotated[str, AfterValidator(_charset)]
+Limit = Annotated[PositiveInt | None, BeforeValidator(lambda value: None if value == "none" else value)]
 Database = Annotated[str, AfterValidator(database_url)]
 Broker = Annotated[str, AfterValidator(_broker)]

@@ -58,7 +58,8 @@ def messages(connection: Connection) -> Iterator[View]:
         .where(hold.c.object == "message:" + message.c.id.cast(hold.c.object.type), hold.c.state == "open")
         .scalar_subquery()
     )
-    columns = [column for column in message.c if column.name not in ("raw", "trace", "digest")]
+    sealed = ("raw", "trace", "digest", "fetched", "edited", "report", "shadow")
+    columns = [column for column in message.c if column.name not in sealed]
     for row in connection.execute(select(*columns, cause.label("cause")).order_by(message.c.id)):
         yield {
             "id": f"M{row.id}",
@@ -203,20 +204,24 @@ def postings(connection: Connection) -> Iterator[View]:
 
 def holds(connection: Connection) -> Iterator[View]:
     """The work list: what waits for a person, why, and what would help."""
-    for row in connection.execute(select(hold).order_by(hold.c.id)):
-        yield {
-            "id": f"H{row.id}",
-            "object": named(row.object),
-            "kind": row.object.partition(":")[0],
-            "cause": row.cause,
-            "text": row.text,
-            "fix": row.fix,
-            "state": row.state,
-            "at": iso(row.at),
-            "closed_at": iso(row.closed_at),
-            "closed_by": row.closed_by,
-            "note": row.note,
-        }
+    yield from map(hold_view, connection.execute(select(hold).order_by(hold.c.id)))
+
+
+def hold_view(row: Any) -> View:
+    """Return one hold as the list shows it."""
+    return {
+        "id": f"H{row.id}",
+        "object": named(row.object),
+        "kind": row.object.partition(":")[0],
+        "cause": row.cause,
+        "text": row.text,
+        "fix": row.fix,
+        "state": row.state,
+        "at": iso(row.at),
+        "closed_at": iso(row.closed_at),
+        "closed_by": row.closed_by,
+        "note": row.note,
+    }
 
 
 def errands(connection: Connection) -> Iterator[View]:

@@ -20,14 +20,15 @@ from chartpost.adapter import assembly, figures, smart
 from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError, Transient
-from chartpost.adapter.flow import TRANSLATE, receipt, worker
+from chartpost.adapter.flow import TRANSLATE, poll_fhir, receipt, worker
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.keys import data_keys
-from chartpost.adapter.ledger import errands, sealed
+from chartpost.adapter.ledger import errands, identities, sealed
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.listeners.broker import BrokerListener
 from chartpost.adapter.listeners.committer import Committer
+from chartpost.adapter.listeners.directory import DirectoryListener
 from chartpost.adapter.listeners.mllp import MllpListener
 from chartpost.adapter.neighbour import Neighbour
 from chartpost.adapter.settings import Settings
@@ -47,6 +48,8 @@ PATIENT_INTERVAL = 0.02
 
 log = logs.get(__name__)
 
+Reader = Consumer | BrokerListener | DirectoryListener
+
 
 def serve(settings: Settings, data: Path) -> int:
     """Run every role in this process until SIGTERM or SIGINT; return the exit code. Raises ConfigurationError."""
@@ -63,6 +66,7 @@ def serve(settings: Settings, data: Path) -> int:
         stack.callback(store.close)
         if not store.has_our_keys():
             raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
+        identities.backfill(store)
         store.owner = f"{socket.gethostname()}:{data.resolve()}"
         store.on_move = figures.moved
         errands.release_leases(store)
@@ -137,8 +141,8 @@ class _House:
         log.info("drained")
         return 0
 
-    def _machinery(self, flow: Flow) -> tuple[Relay, list[Consumer | BrokerListener], Publisher]:
-        """Relay, publisher, and all that read queues: everything that goes through Kombu."""
+    def _machinery(self, flow: Flow) -> tuple[Relay, list[Reader], Publisher]:
+        """Relay, publisher, and all that read queues or folders in threads of their own."""
         url = flow.settings.broker
         names = worker.topology(flow)
         publisher = Publisher(url, names)
@@ -152,9 +156,7 @@ class _House:
                 url, names, queues, handle, prefetch=1, later=(Transient,), before=self._gate, interval=interval
             )
 
-        consumers: list[Consumer | BrokerListener] = [
-            consumer([names.errand(TRANSLATE)], hands.translate, POLLING_INTERVAL)
-        ]
+        consumers: list[Reader] = [consumer([names.errand(TRANSLATE)], hands.translate, POLLING_INTERVAL)]
         consumers += [consumer(wakes, hands.errand, PATIENT_INTERVAL) for _ in range(ERRAND_THREADS)]
         consumers += [
             consumer([names.posting(*pair)], hands.errand, PATIENT_INTERVAL)
@@ -172,9 +174,16 @@ class _House:
             )
             for name in names.charges
         ]  # fmt: skip
+        consumers += [
+            assembly.directory(flow, name, lambda: relay.wake((TRANSLATE,)), self._gate)
+            for name in flow.settings.directories()
+        ]
         with self.store.write() as tx:
             for provider in flow.settings.providers:
                 errands.add(tx, "poll", provider, f"poll:{provider}")
+            for name, source in flow.settings.fhir().items():
+                if source.poll is not None:
+                    poll_fhir.plan(tx, name)
         return relay, consumers, publisher
 
     def _due(self, flow: Flow, names: Topology) -> Due:
@@ -207,7 +216,7 @@ def _no_signals() -> Any:
     return ExitStack()
 
 
-def _stop_all(readers: list[Consumer | BrokerListener]) -> None:
+def _stop_all(readers: Sequence[Reader]) -> None:
     threads = [threading.Thread(target=reader.stop) for reader in readers]
     for thread in threads:
         thread.start()

@@ -34,6 +34,8 @@ CHARGE_TARGETS: dict[str, Shape] = {
     "code": "text",
     "description": "text",
 }
+#: The site's own values, for conditions: `my.visit_class`.
+MY = re.compile(r"my\.[a-z][a-z0-9_]{0,30}")
 CHART = re.compile(r"chart\.([A-Z][A-Z0-9]{2}-[1-9]\d?)")
 DialectName = Literal["hl7v2", "fhir"]
 

@@ -18,7 +18,7 @@ from chartpost.mappings.escapes import STANDARD, Delimiters, escape, recode, une
 
 __all__ = [
     "HEADERS", "NULL", "NULL_TEXT", "STANDARD", "Delimiters", "Er7Error", "Message", "Null", "Segment",
-    "build", "compose", "decode", "escape", "parse", "part", "recode", "split_batch", "unescape",
+    "build", "compose", "decode", "escape", "line_starts", "parse", "part", "recode", "split_batch", "unescape",
 ]  # fmt: skip
 
 HEADERS = frozenset({"MSH", "FHS", "BHS"})  #: segments whose field 1 is the field separator
@@ -223,12 +223,10 @@ def split_batch(raw: bytes) -> list[bytes]:
     """
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return [raw]  # UTF-16: a batch of it was never seen, and its bytes are not lines
-    pattern = rb"\r\n?" if b"\r" in raw.rstrip(b"\r\n") else rb"[\r\n]"
-    starts = [0, *(match.end() for match in re.finditer(pattern, raw))]
     messages: list[bytes] = []
     begin = -1
     wrapped = False
-    for start in starts:
+    for start in line_starts(raw):
         name = raw[start : start + 6].removeprefix(codecs.BOM_UTF8).lstrip(b" \t")[:3]
         if name == b"MSH" or name in _WRAPPERS:
             if begin >= 0:
@@ -242,6 +240,12 @@ def split_batch(raw: bytes) -> list[bytes]:
     if not messages:
         raise Er7Error("no MSH: there is no message here")
     return [raw] if len(messages) == 1 and not wrapped else messages
+
+
+def line_starts(raw: bytes) -> list[int]:
+    """Return where the segments of a frame or file begin: after a CR, or after an LF where no CR ends any."""
+    pattern = rb"\r\n?" if b"\r" in raw.rstrip(b"\r\n") else rb"[\r\n]"
+    return [0, *(match.end() for match in re.finditer(pattern, raw))]
 
 
 # ---------------------------------------------------------------------------------------------------------- writing

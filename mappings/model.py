@@ -98,6 +98,9 @@ class Kind(enum.StrEnum):
     ADJUSTMENT = "adjustment"  #: lowers when negative; positive is ambiguous between sites
     COPAY = "copay"  #: the patient's own part, still owed
     PAYMENT = "payment"  #: money already paid elsewhere (the desk, an insurer)
+    PATIENT_PAYMENT = "patient_payment"  #: the same, and it is certain that the patient paid it
+    VOID = "void"  #: takes back every counted line with the same Transaction ID (FT1-2)
+    REPLACEMENT = "replacement"  #: takes them back too, and is a charge itself
 
 
 class Charge(Value):
@@ -118,6 +121,7 @@ class Charge(Value):
     code: str = ""  #: FT1-7.1
     description: str = ""  #: FT1-7.2, FT1-8; health information: never leaves for a provider or an SMS
     guarantor: Party | None = None  #: who pays this line, where a P11 says so inside the FT1's own group
+    my: dict[str, str] = {}  #: the site's own values (targets `my.…` under `charge:`), for conditions
 
 
 class Problem(Value):
@@ -148,9 +152,28 @@ class TraceLine(NamedTuple):
     value: str  #: after the transforms
 
 
+class Stop(NamedTuple):
+    """Why nobody may be asked for this, by a rule of the map: a person decides."""
+
+    cause: str  #: a word: deceased, confidential, collections …
+    text: str  #: one sentence without a person's data
+
+
+class Merge(Value):
+    """One patient record that another takes over (ADT A18, A34, A40): MRG has the prior one, PID the one that stays."""
+
+    prior: tuple[Identifier, ...]  #: MRG-1
+    patient: Party  #: who stays
+    chart: dict[str, str] = {}  #: fields of that PID, as in Reading
+    deleted: frozenset[str] = frozenset()  #: as in Reading
+    account: str = ""  #: PID-18.1
+    prior_account: str = ""  #: MRG-3.1
+
+
 class Reading(Value):
     """All that a map found in one message that concerns money. Either whole or not at all."""
 
+    type: str = ""  #: "DFT^P03", "Invoice"
     account: str = ""  #: account number; "" when the message has none (it is then held)
     namespace: str = ""  #: the system of a FHIR identifier: together with the number it names the account
     status: str = ""  #: of a FHIR Invoice: draft, issued, balanced, cancelled, entered-in-error; "" for a DFT
@@ -163,6 +186,12 @@ class Reading(Value):
     financial_class: str = ""  #: PV1-20.1
     balance: Money | None = None  #: an absolute account balance, where the map reads one
     charges: tuple[Charge, ...] = ()
+    my: dict[str, str] = {}  #: the site's own values (targets `my.…` under `message:`), for conditions
+    skipped: str = ""  #: not "": by a condition of the map the whole message is nothing for us, for this reason
+    stops: tuple[Stop, ...] = ()
+    #: what `""` deletes: "patient.name", "patient.contacts", "guarantor.name", "guarantor.contacts". Empty is no change
+    deleted: frozenset[str] = frozenset()
+    merges: tuple[Merge, ...] = ()  #: of an ADT that says so
     ignored: tuple[str, ...] = ()  #: lines left out, each with its reason
     missing: tuple[str, ...] = ()  #: FHIR references ("Patient/12") that say more of the payer, and were not at hand
     trace: tuple[TraceLine, ...] = ()
@@ -182,6 +211,7 @@ class Posting(Value):
     provider_reference: str  #: the provider's id of the payment: FT1-30 from 2.5
     account: str
     predecessor: str = ""  #: the posting that told this destination of the payment that is taken back
+    batch: str = ""  #: FT1-3: under which control total the destination finds it
     facility: str = ""  #: its name as people know it
     chart: dict[str, str] = {}  #: as in Reading
     sending: tuple[str, str] = ("CHARTPOST", "")  #: MSH-3, MSH-4

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from chartpost.mappings import er7
+from chartpost.mappings import er7, patients
 from chartpost.mappings.mapfile import IGNORE, Map, Row
-from chartpost.mappings.model import Charge, Kind, Money, Party, Problem, Reading
+from chartpost.mappings.model import Charge, Kind, Money, Party, Problem, Reading, TraceLine
 from chartpost.mappings.paths import AnyPath, Scope
 from chartpost.mappings.rows import Rows
 from chartpost.mappings.scopes import LineScope, MessageScope, OwnScope
@@ -23,16 +23,17 @@ __all__ = ["Problem", "Unreadable", "accepts", "account_of", "message_type", "re
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _KINDS = frozenset(kind.value for kind in Kind)
-_LOWERS = frozenset({Kind.CREDIT, Kind.PAYMENT})  #: types that are a sign by themselves
+_LOWERS = frozenset({Kind.CREDIT, Kind.PAYMENT, Kind.PATIENT_PAYMENT})  #: types that are a sign by themselves
 _LARGEST = 10**15  #: minor units; beyond it somebody's hand slipped, and databases count to 9.2 × 10^18
 
 
 class Unreadable(ValueError):
     """The message cannot be read with this map, and nothing of it counts. `problems` holds all of them."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], trace: Sequence[TraceLine] = ()) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = list(problems)
+        self.trace = tuple(trace)  #: what could be read
 
 
 def message_type(message: er7.Message) -> str:
@@ -61,11 +62,15 @@ def _account(message: er7.Message, map: Map) -> tuple[str, AnyPath | None]:
     return "", None
 
 
-def read(message: er7.Message, map: Map, *, currency: str, region: str, timezone: str) -> Reading:
+def read(
+    message: er7.Message, map: Map, *, currency: str, region: str, timezone: str,
+    explained: list[list[str]] | None = None,
+) -> Reading:  # fmt: skip
     """Read a message: who, which account, and every line of money, with a trace.
 
     `currency` (ISO 4217) and `region` (ISO 3166) are the source's, for amounts and numbers that do not say;
-    `timezone` (IANA) is the facility's. Raises Unreadable with all problems; a single bad line holds the message.
+    `timezone` (IANA) is the facility's. `explained` takes what each step made, a list for every line of the trace.
+    Raises Unreadable with all problems; a single bad line holds the message.
     """
     problems = _broken(message)
     if not accepts(message, map):
@@ -74,8 +79,19 @@ def read(message: er7.Message, map: Map, *, currency: str, region: str, timezone
         )
     if problems:
         raise Unreadable(problems)
-    context = Context(currency, region, timezone, message.delimiters, message.codec, map.tables)
+    context = Context(currency, region, timezone, message.delimiters, message.codec, map.tables, explained)
+    map = map.of_version(message.text("MSH", 12))
+    if patients.is_about_patients(message_type(message)):
+        return _read_patients(message, map, context)
     return _Reader(message, map, context).reading()
+
+
+def _read_patients(message: er7.Message, map: Map, context: Context) -> Reading:
+    reader = patients.PatientReader(message, map, context)
+    found = reader.reading(message_type(message), *_account(message, map))
+    if reader.problems:
+        raise Unreadable(reader.problems, reader.trace)
+    return found
 
 
 def _broken(message: er7.Message) -> list[Problem]:
@@ -110,6 +126,7 @@ class _Reader(Rows):
     def __init__(self, message: er7.Message, map: Map, context: Context) -> None:
         super().__init__(map, context)
         self.message = message
+        self.mine = [row.target[3:] for row in map.charge if row.target.startswith("my.")]
         self.ignored: list[str] = []
 
     def reading(self) -> Reading:
@@ -120,8 +137,11 @@ class _Reader(Rows):
         whole = MessageScope(self.message, grouped)
         chart: dict[str, str] = {}
         values: dict[str, Any] = {}
+        my: dict[str, str] = {}
         for row in self.map.message:
-            if row.shape == "verbatim":
+            if row.target.startswith("my."):
+                my[row.target[3:]] = self.value(row, whole, row.target) or ""
+            elif row.shape == "verbatim":
                 if text := self.verbatim(row, whole):
                     chart[row.target.removeprefix("chart.")] = text
             elif not row.target.startswith(("patient.", "guarantor.")):
@@ -134,11 +154,12 @@ class _Reader(Rows):
             if charge is not None:
                 lines.append(charge)
         if self.problems:
-            raise Unreadable(self.problems)
+            raise Unreadable(self.problems, self.trace)
         if guarantor is None and lines and all(line.guarantor == lines[0].guarantor for line in lines):
             guarantor = lines[0].guarantor  # a P11 that names the payer in its groups only, the same in each
         # Made of checked values: checking thirty trace lines again would cost as much as reading them.
-        return Reading.model_construct(
+        found = Reading.model_construct(
+            type=message_type(self.message),
             account=account,
             patient=patient,
             guarantor=guarantor,
@@ -146,9 +167,15 @@ class _Reader(Rows):
             financial_class=values.get("financial_class") or "",
             balance=values.get("balance"),
             charges=tuple(lines),
+            my=my,
+            deleted=patients.deleted(self.map.message, self.message, whole),
             ignored=tuple(self.ignored),
             trace=tuple(self.trace),
         )
+        found = self.conditioned(found)
+        if self.problems:
+            raise Unreadable(self.problems, self.trace)
+        return found
 
     def line(self, scope: LineScope, grouped: bool) -> Charge | None:
         """Read one FT1; None when it has a problem, or the table leaves its kind out."""
@@ -175,9 +202,10 @@ class _Reader(Rows):
             for target in ("insurance", "reference", "payment_reference", "service_date", "code", "description")
             if (found := value(target)) is not None
         }
+        my = {name: value(f"my.{name}") or "" for name in self.mine}
         if len(self.problems) > before or amount is None:
             return None
-        return Charge(ordinal=ordinal, kind=Kind(kind), amount=amount, guarantor=payer, **rest)
+        return Charge(ordinal=ordinal, kind=Kind(kind), amount=amount, guarantor=payer, my=my, **rest)
 
     def amount(self, rows: dict[str, Row], scope: LineScope, ordinal: int, kind: str) -> Money | None:
         """Return the signed amount of a line: extended as it stands, else unit price × quantity."""
@@ -197,6 +225,8 @@ class _Reader(Rows):
         if len(self.problems) > before:
             return None
         where = rows["amount"].paths[0]
+        if amount is None and kind == Kind.VOID:
+            return Money(minor=0, currency=self.context.currency)  # it names what it takes back, not how much
         if amount is None:
             fix = "price the line in the sending system, or map the field that carries its price"
             self.problem(where, scope, "no amount: priced elsewhere", fix)

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from chartpost.mappings import er7
+from chartpost.mappings.conditions import Condition, charge_values, message_values
 from chartpost.mappings.mapfile import Map, Row
-from chartpost.mappings.model import Contact, Party, Problem, TraceLine
+from chartpost.mappings.model import Contact, Party, Problem, Reading, Stop, TraceLine
 from chartpost.mappings.paths import AnyPath, Path, Scope
-from chartpost.mappings.transforms import Context, Rejected, apply
+from chartpost.mappings.transforms import Context, Rejected, apply, explain
 
 
 class Rows:
@@ -48,7 +49,8 @@ class Rows:
             try:
                 for place, raw, given in path.items(scope, whole):
                     here = list(apply(row.steps, given, self.context) or ())
-                    self.note(prefix + row.target, place, raw, ", ".join(contact.value for contact in here))
+                    made = ", ".join(contact.value for contact in here)
+                    self.note(prefix + row.target, place, raw, made, row, given)
                     found += here
             except Rejected as error:
                 self.problem(path, scope, error.cause, error.fix)
@@ -70,6 +72,8 @@ class Rows:
 
     def value(self, row: Row, scope: Any, target: str) -> Any:
         """Return the value of the first path that has one, else of the default, else None; problems are noted."""
+        if row.steps and row.steps[0].transform.collects:
+            return self.collected(row, scope, target)
         whole = bool(row.steps) and row.steps[0].transform.cell
         for path in row.paths:
             try:
@@ -85,21 +89,78 @@ class Rows:
                 self.problem(path, scope, error.cause, error.fix)
                 return None
             if result is not None:
-                self.note(target, path.located(scope), given.raw if whole else path.raw(scope), str(result))
+                self.note(target, path.located(scope), given.raw if whole else path.raw(scope), str(result), row, given)
                 return result
         if row.default is not None:
             result = apply(row.steps, row.default, self.context)
-            self.note(target, "", "", str(result))
+            self.note(target, "", "", str(result), row, row.default)
             return result
         if row.required:
             self.problem(row.paths[0], scope, "is required and empty", "complete it in the sending system")
         return None
 
-    def note(self, target: str, path: str, raw: str, value: str) -> None:
+    def collected(self, row: Row, scope: Any, target: str) -> Any:
+        """Return what the chain makes of the texts of all paths together."""
+        try:
+            found = [given for path in row.paths for _, _, given in path.items(scope, False)]
+            result = apply(row.steps, found, self.context)
+        except Rejected as error:
+            self.problem(row.paths[0], scope, error.cause, error.fix)
+            return None
+        if result is None and row.default is not None:
+            result = row.default
+        if result is not None:
+            self.note(target, row.paths[0].located(scope) if found else "", " ".join(found), str(result), row, found)
+        elif row.required:
+            self.problem(row.paths[0], scope, "is required and empty", "complete it in the sending system")
+        return result
+
+    def conditioned(self, reading: Reading) -> Reading:
+        """Return the reading as the map's conditions leave it: skipped, stopped, or without some lines."""
+        map = self.map
+        if map.message_when is None and map.charge_when is None and not map.stops:
+            return reading
+        values = message_values(reading, map.my)
+        if not self.told(map.message_when, values):
+            assert map.message_when is not None
+            return _changed(reading, skipped=f"the map reads only what is `{map.message_when.text}`", charges=())
+        stops = [rule for rule in map.stops if self.told(rule.condition, values, "stop")]
+        charges, ignored = list(reading.charges), list(reading.ignored)
+        if map.charge_when is not None:
+            charges.clear()
+            for charge in reading.charges:
+                if self.told(map.charge_when, charge_values(reading, charge, map.my)):
+                    charges.append(charge)
+                else:
+                    ignored.append(f"line {charge.ordinal}: the map reads only what is `{map.charge_when.text}`")
+        return _changed(
+            reading,
+            stops=tuple(Stop(rule.cause, rule.text) for rule in stops),
+            charges=tuple(charges),
+            ignored=tuple(ignored),
+        )
+
+    def told(self, condition: Condition | None, values: dict[str, Any], where: str = "when") -> bool:
+        """Say whether a condition holds; none does always. What cannot be told is a problem of the message."""
+        try:
+            return condition is None or condition.holds(values)
+        except Rejected as error:
+            self.problems.append(Problem(path=where, cause=error.cause, fix=error.fix))
+            return False
+
+    def note(self, target: str, path: str, raw: str, value: str, row: Row | None = None, given: Any = None) -> None:
+        """Leave a line on the trace; `row` and what its chain was `given`, where somebody wants to see each step."""
         self.trace.append(TraceLine(target, path, raw, value))
+        if self.context.explained is not None:
+            self.context.explained.append(explain(row.steps, given, self.context) if row is not None else [])
 
     def problem(self, path: AnyPath, scope: Any, cause: str, fix: str = "") -> None:
         self.problems.append(Problem(path=path.located(scope), cause=cause, fix=fix))
+
+
+def _changed(reading: Reading, **changes: Any) -> Reading:
+    # Made of checked values, as the reading itself.
+    return reading.model_copy(update=changes)
 
 
 def _distinct(found: Iterable[Contact]) -> list[Contact]:

@@ -1,4 +1,4 @@
-"""What a map can do to a value on its way: money, date, number, phone, tables, and plain text.
+"""What a map can do to a value on its way: money, date, number, contacts; plain text is in texts.py.
 
 Pure functions. They raise `Rejected` with a cause and a fix. Amounts and codes may stand in a cause, because they are
 needed to mend it; dates, names and numbers of people may not.
@@ -8,66 +8,39 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from chartpost.mappings import contacts, er7
+from chartpost.mappings.chain import Cell, Context, Rejected, Shape, Step, Transform, apply, explain
 from chartpost.mappings.model import Contact, Money, exponent
+from chartpost.mappings.texts import TEXTS, words
 
-
-class Rejected(ValueError):
-    """A value cannot become what the map wants of it."""
-
-    def __init__(self, cause: str, fix: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.fix = fix
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Text as it stands in the message, for transforms that need more than one value of it."""
-
-    raw: str  #: ER7 text at the level of the path
-    following: str = ""  #: ER7 text of the next field
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a transform may know beside the value."""
-
-    currency: str  #: ISO 4217, the source's default
-    region: str  #: ISO 3166, for numbers without a country code
-    timezone: str  #: IANA zone in which the facility has its days
-    delimiters: er7.Delimiters = er7.STANDARD
-    codec: str = "utf-8"
-    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def text(self, raw: str, component: int = 1, subcomponent: int = 1) -> str:
-        """Return one part of a repetition's ER7 text, unescaped."""
-        return er7.unescape(er7.part(raw, self.delimiters, component, subcomponent), self.delimiters, self.codec)
+__all__ = [
+    "TRANSFORMS", "Cell", "Context", "Rejected", "Shape", "Step", "Transform", "amount_of", "apply", "date", "explain",
+    "is_currency", "moment", "money", "number",
+]  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------- money
 
-_AMOUNT = re.compile(r"([+-]?)([0-9]{0,12})(?:[.,]([0-9]{0,12}))?", re.ASCII)
+_AMOUNT = re.compile(r"([+-]?)([0-9]{0,12})(?:[.,]([0-9]{0,12}))?(-?)", re.ASCII)
 _NUMBER_FIX = "ask the sender for a plain decimal such as 12.50, or correct the message"
 
 
 def amount_of(text: str) -> Decimal:
-    """Return an amount in major units: `100.00`, `10,00`, `79.000000`, `-5`. Raises Rejected for anything else.
+    """Return an amount in major units: `100.00`, `10,00`, `79.000000`, `-5`, `5-`. Raises Rejected for anything else.
 
     No thousands separators: 1,234.56 and 1.234,56 cannot be told from a mistake.
     """
     tidy = text.strip()
     match = _AMOUNT.fullmatch(tidy)
-    if match is None or not (match[2] or match[3]):
+    if match is None or not (match[2] or match[3]) or (match[1] and match[4]):
         raise Rejected(f'"{text[:40]}" is not an amount', _NUMBER_FIX)
-    return Decimal(f"{match[1]}{match[2] or 0}" + (f".{match[3]}" if match[3] else ""))
+    return Decimal(f"{match[1]}{match[4]}{match[2] or 0}" + (f".{match[3]}" if match[3] else ""))
 
 
 @lru_cache(maxsize=1024)
@@ -82,7 +55,60 @@ def is_currency(text: str) -> bool:
     return True
 
 
-def money(value: Cell | str, context: Context) -> Money | None:
+@dataclass(frozen=True, slots=True)
+class MoneyRules:
+    """How a site writes amounts, where it is not the plain way: the words after `money`."""
+
+    minor: bool = False  #: integers of minor units: 1250 is 12.50
+    thousands: str = ""  #: what separates thousands: "," in 1,234.56
+    sign: str = ""  #: "negated", or "unsigned" where only the kind has a sign
+    currency: str = ""  #: whatever the message says
+
+
+_WAYS: dict[str, dict[str, Any]] = {"minor": {"minor": True}, "point": {"thousands": ","}, "comma": {"thousands": "."}}
+_SIGNS = ("negated", "unsigned")
+
+
+def _money_rules(text: str) -> MoneyRules:
+    found: dict[str, Any] = {}
+    for word in words(text):
+        if word in _WAYS:
+            found |= _WAYS[word]
+        elif word in _SIGNS:
+            found["sign"] = word
+        elif is_currency(word):
+            found["currency"] = word
+        else:
+            raise ValueError("takes minor, comma, point, negated, unsigned or a currency such as USD")
+    return MoneyRules(**found)
+
+
+def _by_rules(text: str, currency: str, rules: MoneyRules) -> Money:
+    """Return the amount as the site writes it. Raises Rejected, ValueError."""
+    if rules.thousands:
+        whole, mark, rest = text.partition("," if rules.thousands == "." else ".")
+        if not re.fullmatch(rf"[+-]?\d{{1,3}}(\{rules.thousands}?\d{{3}})*", whole, re.ASCII):
+            raise Rejected(f'"{text[:40]}" is not an amount', _NUMBER_FIX)
+        text = whole.replace(rules.thousands, "") + (f".{rest}" if mark else "")
+    amount = amount_of(text)
+    if rules.minor:
+        if amount != amount.to_integral_value():
+            raise Rejected(f'"{text[:40]}" is not a whole number of minor units', "leave `minor` out of the map")
+        found = Money(minor=int(amount), currency=currency)
+    else:
+        found = Money.of(amount, currency)
+    match rules.sign:
+        case "negated":
+            return Money(minor=-found.minor, currency=currency)
+        case "unsigned":
+            return Money(minor=abs(found.minor), currency=currency)
+    return found
+
+
+_PLAIN = MoneyRules()
+
+
+def money(value: Cell | str, context: Context, rules: MoneyRules | None = None) -> Money | None:
     """Read a CP or MO field: `100.00&USD`, else `150.00^USD`, else `200.00|EUR`, else the source's currency.
 
     None when there is no amount: that means "priced elsewhere", never 0. Raises Rejected for what is no amount, for an
@@ -99,8 +125,9 @@ def money(value: Cell | str, context: Context) -> Money | None:
         # CP.2 is the price type (UP, TP …) by the standard, and the currency by habit.
         beside = (context.text(cell.raw, 2).strip(), context.text(cell.following).strip())
         currency = next((code for code in beside if is_currency(code)), context.currency)
+    rules = rules or _PLAIN
     try:
-        return Money.of(amount_of(text), currency)
+        return _by_rules(text, rules.currency or currency, rules)
     except Rejected:
         raise
     except ValueError as error:
@@ -149,14 +176,30 @@ def moment(text: str) -> tuple[dt.datetime, bool]:
     return start, bool(hour)
 
 
-def date(value: Cell | str, context: Context) -> dt.date | None:
+_PATTERN = re.compile(r"(?:%[YymdHMS]|[^%])+")
+
+
+def _pattern(text: str) -> str:
+    pattern = " ".join(words(text))
+    if not _PATTERN.fullmatch(pattern) or "%d" not in pattern or "%m" not in pattern:
+        raise ValueError("takes a pattern of %Y %y %m %d %H %M %S, as in date %m/%d/%Y")
+    return pattern
+
+
+def date(value: Cell | str, context: Context, pattern: str | None = None) -> dt.date | None:
     """Read the day, in the facility's calendar, of a DT, TS, or the start of a DR (`start^end`, from 2.5).
 
-    A month or year alone is its first day. None when empty. Raises Rejected, without the date: it is a person's.
+    A month or year alone is its first day. None when empty. With `pattern` the text is in the site's own way, in the
+    facility's own time. Raises Rejected, without the date: it is a person's.
     """
     text = (context.text(value.raw) if isinstance(value, Cell) else value).strip()
     if not text:
         return None
+    if pattern is not None:
+        try:
+            return dt.datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            raise Rejected("not a date", f"the map says that this sender's dates look like {pattern}") from None
     try:
         start, timed = moment(text)
         if timed and start.tzinfo is not None:
@@ -166,83 +209,20 @@ def date(value: Cell | str, context: Context) -> dt.date | None:
     return start.date()
 
 
-# ------------------------------------------------------------------------------------------------------------ text
+# --------------------------------------------------------------------------------------------------------- contacts
 
 
-def _table(value: str, context: Context, argument: str) -> str:
-    table = context.tables[argument]
-    code = value.strip()
-    try:
-        return table[code]
-    except KeyError:
-        raise Rejected(
-            f'code "{code[:20]}" is not in table {argument}',
-            f"add the code to table {argument} of the map, or correct it",
-        ) from None
-
-
-def _name(value: str, context: Context, argument: str) -> str:
-    return " ".join(value.split())
-
-
-def _phone(value: str, context: Context, argument: str) -> tuple[Contact, ...]:
-    found = contacts.phone(value, context.region)
-    return (found,) if found else ()
-
-
-def _email(value: str, context: Context, argument: str) -> tuple[Contact, ...]:
-    found = contacts.email(value)
-    return (found,) if found else ()
-
-
-def _xtn(value: Cell, context: Context, argument: str) -> list[Contact]:
+def _xtn(value: Cell, context: Context, argument: object) -> list[Contact]:
     return contacts.from_xtn(value.raw, context.region, context.delimiters, context.codec)
-
-
-Shape = Literal["text", "money", "number", "date", "contacts", "verbatim"]
-
-
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """One step of a row. Steps that read a Cell come first in a chain; all others take text."""
-
-    run: Callable[[Any, Context, str], Any]
-    gives: Shape = "text"
-    argument: bool = False
-    cell: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A transform with its argument, ready to run."""
-
-    transform: Transform
-    argument: str = ""
-
-
-def apply(steps: Sequence[Step], value: Cell | str, context: Context) -> Any:
-    """Run a chain. None as soon as a step finds nothing. Raises Rejected."""
-    result: Any = value
-    for step in steps:
-        result = step.transform.run(result, context, step.argument)
-        if result is None or result == "":
-            return None
-    return result
 
 
 #: What a map of HL7 v2 may write under `transform:`; fhir/transforms.py has those of a map of FHIR.
 #: `verbatim` reads a whole field with its repetitions: see rows.py.
 TRANSFORMS: dict[str, Transform] = {
-    "money": Transform(lambda value, context, _: money(value, context), "money", cell=True),
+    "money": Transform(money, "money", cell=True, parse=_money_rules, bare=True),
     "number": Transform(lambda value, context, _: number(value, context), "number", cell=True),
-    "date": Transform(lambda value, context, _: date(value, context), "date", cell=True),
-    "phone": Transform(_phone, "contacts"),
-    "email": Transform(_email, "contacts"),
+    "date": Transform(date, "date", cell=True, parse=_pattern, bare=True),
     "contacts": Transform(_xtn, "contacts", cell=True),
     "verbatim": Transform(lambda value, context, _: value, "verbatim", cell=True),
-    "table": Transform(_table, argument=True),
-    "name": Transform(_name),
-    "strip": Transform(lambda value, context, _: value.strip()),
-    "upper": Transform(lambda value, context, _: value.upper()),
-    "lower": Transform(lambda value, context, _: value.lower()),
+    **TEXTS,
 }

@@ -1,20 +1,22 @@
 """Write a posting by its destination's map, and check what was written before it leaves.
 
-Here is DFT^P03 with one FT1 (HL7 v2.5.1 §6.4.1); `fhir/write.py` has FHIR. Values are escaped, so none can become
-another field or segment; chart fields go back as the chart wrote them.
+Here is DFT^P03 with one FT1 (HL7 v2.5.1 §6.4.1); `fhir/write.py` and `flat/write.py` have the others. Values are
+escaped, so none can become another field or segment; chart fields go back as the chart wrote them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from chartpost.mappings import er7, movement
 from chartpost.mappings.fhir import versions
 from chartpost.mappings.fhir.write import write as write_fhir
+from chartpost.mappings.flat import write as flat
 from chartpost.mappings.hl7 import conformance
 from chartpost.mappings.model import Posting, Problem
 from chartpost.mappings.movement import Unwritable
-from chartpost.mappings.postingmap import FhirMap, Hl7Map, OutRow, PostingMap, release
+from chartpost.mappings.postingmap import FhirMap, FlatMap, Hl7Map, OutRow, PostingMap, release
 
 __all__ = ["Unwritable", "check", "write"]
 
@@ -27,21 +29,25 @@ _FIXES = {
 
 
 def write(posting: Posting, map: PostingMap) -> bytes:
-    """Return what goes on the wire: a DFT^P03, or a FHIR resource as JSON.
+    """Return what goes on the wire: a DFT^P03, a FHIR resource as JSON, or a file of lines.
 
     Dates are local to the posting's time zone. Raises Unwritable when the map says nothing about this kind or medium,
     or a required value is missing or too long.
     """
-    return write_fhir(posting, map) if isinstance(map, FhirMap) else _write_dft(posting, map)
+    if isinstance(map, FhirMap):
+        return write_fhir(posting, map)
+    return flat.write(posting, map) if isinstance(map, FlatMap) else _write_dft(posting, map)
 
 
 def check(body: bytes, map: PostingMap) -> list[str]:
     """Return what is wrong with a body for the version of its map, as places and rules, never values; [] if nothing.
 
-    By the code of others: hl7apy for HL7 v2, fhir.resources for FHIR.
+    By the code of others: hl7apy for HL7 v2, fhir.resources for FHIR. A flat file is read again as its map says.
     """
     if isinstance(map, FhirMap):
         return versions.check(body, map.writes, map.version)
+    if isinstance(map, FlatMap):
+        return flat.check(body, map)
     return conformance.validate(body)
 
 
@@ -51,12 +57,11 @@ def _write_dft(posting: Posting, map: Hl7Map) -> bytes:
     A segment of which every value is empty is left out: no PV1 without a visit number.
     """
     problems: list[Problem] = []
-    values = _values(posting, map, problems)
+    rows = movement.rows_for(map.rows, posting.kind)
+    values = _values(posting, map, rows, problems)
     segments: dict[str, _Fields] = {}
-    for row in map.rows:
-        text = row.constant or values.get(row.value, "")
-        if row.required and not text:
-            problems.append(Problem(path=row.place, cause=f"{row.value} is empty, and the map requires it"))
+    for row in rows:
+        text = movement.meant(row, values, map, problems)
         if row.longest and len(text) > row.longest:
             problems.append(Problem(path=row.place, cause=f"{row.value} is longer than {row.longest} characters"))
         segments.setdefault(row.target.name, _Fields()).put(row, text)
@@ -112,12 +117,12 @@ def _header(posting: Posting, map: Hl7Map, now: str) -> dict[int, str]:
     }
 
 
-def _values(posting: Posting, map: Hl7Map, problems: list[Problem]) -> dict[str, str]:
+def _values(posting: Posting, map: Hl7Map, rows: Iterable[OutRow], problems: list[Problem]) -> dict[str, str]:
     """Return every value that a row may name, as text."""
     paid, posted = (_timestamp(moment, posting.timezone) for moment in (posting.paid_at, posting.posted_at))
     return {
         **{f"chart.{field}": text for field, text in posting.chart.items()},
-        **movement.common(posting, map, map.rows, _FIXES, problems),
+        **movement.common(posting, map, rows, _FIXES, problems),
         "paid_at": paid,
         "paid_date": paid[:8],
         "posted_at": posted,

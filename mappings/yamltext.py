@@ -1,4 +1,4 @@
-"""YAML as plain text values with the line of each. Every scalar is a string: the codes `01`, `NO` and `1` stay so."""
+"""YAML as plain text values with the place of each. Every scalar is a string: the codes `01`, `NO` and `1` stay so."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 Where = tuple[str | int, ...]
+Place = tuple[int, int]  #: line and column, both from 1
 
 
 class MapError(ValueError):
-    """A map file cannot work. `problems` holds everything that is wrong, each "file:line: what, and what to do"."""
+    """A map file cannot work. `problems` holds everything that is wrong.
+
+    Each is "file:line:column: what, and what to do".
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -21,28 +25,28 @@ class MapError(ValueError):
 
 
 class Document:
-    """A parsed file: `data` (dicts, lists, strings, None), and the line of every key and item in it."""
+    """A parsed file: `data` (dicts, lists, strings, None), and the place of every key and item in it."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.problems: list[tuple[int, str]] = []
-        self._lines: dict[Where, int] = {}
+        self.problems: list[tuple[Place, str]] = []
+        self._places: dict[Where, Place] = {}
         self.data: Any = {}
         try:
             root = YAML(typ="rt", pure=True).compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.problems.append((mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"))
+            self.problems.append((_place(mark) if mark else (1, 1), f"not YAML: {error.problem or error.context}"))
         except (YAMLError, ValueError, RecursionError):
-            self.problems.append((1, "not YAML"))
+            self.problems.append(((1, 1), "not YAML"))
         else:
             self.data = self._plain(root, (), 0) if root is not None else {}
 
     def _plain(self, node: Node, where: Where, depth: int) -> Any:
-        line = node.start_mark.line + 1
-        self._lines.setdefault(where, line)
+        place = _place(node.start_mark)
+        self._places.setdefault(where, place)
         if depth > 12:  # our files need six; an alias can point at its own parent
-            self.problems.append((line, "nested too deeply"))
+            self.problems.append((place, "nested too deeply"))
             return None
         if isinstance(node, MappingNode):
             result: dict[str, Any] = {}
@@ -50,8 +54,8 @@ class Document:
                 key = str(key_node.value)
                 inner = (*where, key)
                 if key in result:
-                    self.problems.append((key_node.start_mark.line + 1, f"`{key}` stands here a second time"))
-                self._lines[inner] = key_node.start_mark.line + 1
+                    self.problems.append((_place(key_node.start_mark), f"`{key}` stands here a second time"))
+                self._places[inner] = _place(key_node.start_mark)
                 result[key] = self._plain(value_node, inner, depth + 1)
             return result
         if isinstance(node, SequenceNode):
@@ -62,13 +66,17 @@ class Document:
 
     def line(self, where: Where) -> int:
         """Return the line of a place, or of the nearest place around it."""
-        while where and where not in self._lines:
+        return self.place(where)[0]
+
+    def place(self, where: Where) -> Place:
+        """Return line and column of a place, or of the nearest place around it."""
+        while where and where not in self._places:
             where = where[:-1]
-        return self._lines.get(where, 1)
+        return self._places.get(where, (1, 1))
 
     def report(self, where: Where, problem: str) -> None:
         """Note a problem at a place."""
-        self.problems.append((self.line(where), problem))
+        self.problems.append((self.place(where), problem))
 
     def report_schema(self, error: ValidationError) -> None:
         """Note all that pydantic found, in words for an administrator."""
@@ -85,5 +93,19 @@ class Document:
 
     def check(self) -> None:
         """Raise MapError with every problem noted so far, in the order of the file."""
-        if self.problems:
-            raise MapError([f"{self.file}:{line}: {problem}" for line, problem in dict.fromkeys(sorted(self.problems))])
+        check(self)
+
+
+def check(*documents: Document) -> None:
+    """Raise MapError with every problem of these files, in their order."""
+    problems = [
+        f"{document.file}:{line}:{column}: {problem}"
+        for document in documents
+        for (line, column), problem in dict.fromkeys(sorted(document.problems))
+    ]
+    if problems:
+        raise MapError(problems)
+
+
+def _place(mark: Any) -> Place:
+    return mark.line + 1, mark.column + 1

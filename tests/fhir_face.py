@@ -15,7 +15,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules, Version
+from chartpost.adapter.flow.found import Finder
+from chartpost.adapter.flow.notified import Subscriptions
+from chartpost.adapter.flow.receive_fhir import FhirRules, Version
 from chartpost.adapter.flow.reconciliations import Reconciliations
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.invoices import KnownInvoices
@@ -32,11 +34,17 @@ TOKEN, OLD_TOKEN = "a-token-of-the-tests", "the-token-before"
 URL = "http://inside.example.org"
 
 
-def door(store: Store, source: str = "ehr", *, version: Version = "R4", **limits: int) -> FhirDoor:
+def door(
+    store: Store, source: str = "ehr", *, version: Version = "R4", polled: bool = False, readable: bool = False,
+    **limits: int,
+) -> FhirDoor:  # fmt: skip
     """Make the door of one source; its payments are those for the destination `portal`, which pulls them."""
     rules = FhirRules(source, "lakeside", mapfile.load("fhir-invoice"), version, **limits)
     readings = Reconciliations(store, source, "lakeside", ["portal"], ["portal"])
-    return FhirDoor(FhirReceiver(rules, KnownInvoices(store, source)), readings, (TOKEN, OLD_TOKEN))
+    known = KnownInvoices(store, source)
+    finder = Finder(rules, known, known.bodies)
+    heard = Subscriptions(store, finder, polled=polled, readable=readable)
+    return FhirDoor(finder, readings, (TOKEN, OLD_TOKEN), heard)
 
 
 def face(store: Store, committer: Committer, *doors: FhirDoor, url: str = URL) -> Starlette:

@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 from chartpost.adapter import cli, plugins, settings
 from chartpost.adapter.flow import ERRANDS, TRANSLATE
 from chartpost.adapter.senders.mllp import VERDICTS
-from chartpost.mappings import mapfile, postingmap
+from chartpost.mappings import layers, mapfile, mapspec, postingmap
 from chartpost.mappings.fhir import postingmap as fhir
 from chartpost.mappings.fhir.versions import Version
+from chartpost.mappings.flat import postingmap as flat
 from chartpost.mappings.hl7.ack import answer, application_wanted
 from chartpost.mappings.hl7.header import peek
 from chartpost.mappings.transforms import TRANSFORMS
@@ -126,7 +127,7 @@ def test_every_command_that_is_shown_can_be_given(page: Path) -> None:
         assert command in COMMANDS, f"{page.name}: there is no `chartpost {command}`"
         if command == "sandbox":  # another program, with options of its own
             continue
-        if command == "trace" and not options:
+        if command in ("lint", "trace") and not options:
             options = ["M1"]
         # Parses as the real command line does, and runs nothing. Raises for an option that is not there.
         with COMMANDS[command].make_context(command, options):
@@ -167,9 +168,13 @@ def models() -> dict[str, type[BaseModel]]:
         "Top level": settings.Settings,
         "facilities.NAME": settings.Facility,
         "facilities.NAME.mail": settings.Mail,
+        "sources.NAME.guard": settings.Guard,
         "sources.NAME, type: mllp": settings.MllpSource,
         "sources.NAME, type: fhir": settings.FhirSource,
+        "sources.NAME.poll": settings.FhirPoll,
         "sources.NAME, type: broker": settings.BrokerSource,
+        "sources.NAME, type: directory": settings.DirectorySource,
+        "destinations.NAME": settings.Destination,
         "sandbox": settings.Sandbox,
     }
     for part, group in groups.items():
@@ -186,6 +191,8 @@ def default(field: FieldInfo) -> str:
         return "required"
     if value is None:
         return "none"
+    if isinstance(value, BaseModel):
+        return "see below"  # it has a table of its own
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     text = {"()": "[]", "": '""', "False": "false"}.get(str(value), str(value))
@@ -208,6 +215,10 @@ def test_every_word_of_a_setting_stands_in_its_row() -> None:
             for word in get_args(field.annotation):
                 if isinstance(word, str):
                     assert f"`{word}`" in told[name], f"{heading}.{name}: {word}"
+
+
+#: The shipped maps of what goes out.
+POSTING_MAPS = {name for name in layers.shipped() if "writes" in (layers.read(name).top.data or ())}
 
 
 def merged(base: Any, over: Any) -> Any:
@@ -237,13 +248,15 @@ def test_every_piece_of_yaml_is_something_that_loads(page: Path, tmp_path: Path)
         elif keys <= set(settings.Settings.model_fields):
             embedded = YAML(typ="safe").load((ROOT / "samples/config/embedded.yaml").read_text("utf-8"))
             settings.load(written(tmp_path, merged(embedded, data)), {})
-        elif keys <= set(postingmap.PostingSpec.model_fields) - {"note"}:
+        elif "writes" in keys or data.get("extends") in POSTING_MAPS:
+            postingmap.parse(block)
+        elif keys <= set(postingmap.PostingSpec.model_fields) - {"note", "tables"}:
             shipped = YAML(typ="safe").load(mapfile.read_file("hl7v2-dft-payment")[0])
             postingmap.parse(written(tmp_path, merged(shipped, data)).read_text("utf-8"))
         elif {"messages", "account"} <= keys:
             mapfile.parse(block)
         else:
-            assert keys <= set(mapfile.MapSpec.model_fields), f"{page.name}: what is this? {sorted(keys)}"
+            assert keys <= set(mapspec.MapSpec.model_fields), f"{page.name}: what is this? {sorted(keys)}"
             shipped = YAML(typ="safe").load(mapfile.read_file("hl7v2-dft")[0])
             for rows_of in ("message", "charge"):
                 if rows_of in data:
@@ -274,10 +287,17 @@ def test_every_transform_stands_in_the_reference_with_what_it_gives() -> None:
 def test_every_key_and_value_of_both_kinds_of_map_stands_in_the_reference() -> None:
     charges = first_column(section(said("reference/map.md"), "Charges"))
     postings = first_column(said("reference/posting-map.md"))
-    assert charges >= {*mapfile.MapSpec.model_fields, *mapfile.RowSpec.model_fields}
+    assert charges >= {
+        *mapspec.MapSpec.model_fields,
+        *mapspec.RowSpec.model_fields,
+        *mapspec.TableSpec.model_fields,
+        *mapspec.StopSpec.model_fields,
+    }
     assert postings >= {*postingmap.PostingSpec.model_fields, *postingmap.OutRowSpec.model_fields}
     assert postings >= {*postingmap.KindSpec.model_fields, *postingmap.VALUES}
     assert postings >= {*fhir.FhirPostingSpec.model_fields, *fhir.FhirRowSpec.model_fields, *fhir.VALUES}
+    assert postings >= {*flat.FlatPostingSpec.model_fields, *flat.FlatRowSpec.model_fields, *flat.VALUES}
+    assert postings >= POSTING_MAPS
     assert all(version in said("reference/posting-map.md") for version in (*postingmap.VERSIONS, *get_args(Version)))
 
 

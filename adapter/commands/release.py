@@ -1,10 +1,8 @@
-"""`chartpost holds` and `chartpost postings`: the lists, and what a person decides about what waits."""
+"""`chartpost holds retry|dismiss` and `chartpost postings`: what a person decides about what waits."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,27 +12,31 @@ from chartpost.adapter.commands.shared import (
     AsJson,
     Config,
     Data,
+    Where,
     deciding,
+    number_of,
     person,
     print_json,
     print_list,
     print_table,
+    where,
 )
 
 if TYPE_CHECKING:
-    from chartpost.adapter.flow.release import Release
+    from chartpost.adapter.flow.decide import Release
+    from chartpost.adapter.ledger.store import Store
 
-holds = typer.Typer(rich_markup_mode=None, help="List what waits for a person; retry or dismiss it.")
+holds = typer.Typer(rich_markup_mode=None)
 postings = typer.Typer(rich_markup_mode=None, help="List what destinations were told and answered; send it again.")
 
 Holds = Annotated[list[str] | None, typer.Argument(metavar="HOLD", help="H4 and its like, from `chartpost holds`.")]
 Cause = Annotated[str, typer.Option("--cause", metavar="CAUSE", help="Every open hold of this cause.")]
+Like = Annotated[str, typer.Option("--like", metavar="HOLD", help="Every open hold that the same change mends.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; without it, who is logged in.")]
 Sure = Annotated[
-    bool, typer.Option("--yes", help="Also what may have happened already: you have looked, and it has not.")
+    bool,
+    typer.Option("--yes", help="You have looked: also what may have happened already, or what a rule of ours stopped."),
 ]
-#: The same two options as the lists have; given before or after the second word.
-Where = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=f"The data directory (default: {DATA}).")]
 COLUMNS = ("id", "object", "cause", "done", "text")
 
 
@@ -43,6 +45,7 @@ def retry(
     context: typer.Context,
     chosen: Holds = None,
     cause: Cause = "",
+    like: Like = "",
     by: By = "",
     sure: Sure = False,
     data: Where = None,
@@ -52,9 +55,9 @@ def retry(
     """Close holds and try again what waits, as if it came now."""
     from chartpost.adapter.flow import release
 
-    with deciding(*_where(context, config, data)) as flow:
-        numbers = _numbers(chosen, cause, lambda: release.open_holds(flow.store, cause))
-        _tell([release.retry(flow, number, by=by or person(), sure=sure) for number in numbers], as_json)
+    with deciding(*where(context, config, data)) as flow:
+        numbers = _numbers(flow.store, chosen, cause, like)
+        tell([release.retry(flow, number, by=by or person(), sure=sure) for number in numbers], as_json)
 
 
 @holds.command()
@@ -63,6 +66,7 @@ def dismiss(
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; kept and shown, so name no patient.")],
     chosen: Holds = None,
     cause: Cause = "",
+    like: Like = "",
     by: By = "",
     data: Where = None,
     config: Config = None,
@@ -76,9 +80,9 @@ def dismiss(
 
     if not why.strip():
         raise typer.BadParameter("say why, for whoever asks later", param_hint="--why")
-    with deciding(*_where(context, config, data)) as flow:
-        numbers = _numbers(chosen, cause, lambda: release.open_holds(flow.store, cause))
-        _tell([release.dismiss(flow.store, number, by=by or person(), why=why) for number in numbers], as_json)
+    with deciding(*where(context, config, data)) as flow:
+        numbers = _numbers(flow.store, chosen, cause, like)
+        tell([release.dismiss(flow.store, number, by=by or person(), why=why) for number in numbers], as_json)
 
 
 @postings.command()
@@ -95,23 +99,10 @@ def resend(
 
     Refused ones, and with --yes those whose answer nobody knows.
     """
-    from chartpost.adapter.flow import release
+    from chartpost.adapter.flow.resend import resend as send_again
 
-    with deciding(*_where(context, config, data)) as flow:
-        _tell([release.resend(flow, one, by=by or person(), sure=sure) for one in dict.fromkeys(chosen)], as_json)
-
-
-@holds.callback(invoke_without_command=True)
-def _holds(
-    context: typer.Context,
-    done: Annotated[bool, typer.Option("--all", help="Those that are done, too.")] = False,
-    data: Data = DATA,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    context.obj = (config, data)
-    if context.invoked_subcommand is None:
-        print_list("holds", config, data, as_json, lambda row: done or row["state"] == "open")
+    with deciding(*where(context, config, data)) as flow:
+        tell([send_again(flow, one, by=by or person(), sure=sure) for one in dict.fromkeys(chosen)], as_json)
 
 
 @postings.callback(invoke_without_command=True)
@@ -121,31 +112,22 @@ def _postings(context: typer.Context, data: Data = DATA, config: Config = None, 
         print_list("postings", config, data, as_json)
 
 
-def _where(context: typer.Context, config: Path | None, data: Path | None) -> tuple[Path | None, Path]:
-    """Return configuration and data directory, wherever in the line they were given."""
-    before = context.obj or (None, DATA)
-    return config or before[0], data or before[1]
+def _numbers(store: Store, chosen: list[str] | None, cause: str, like: str) -> list[int]:
+    """Return the holds that are meant, each once and in the order of arrival: what came first counts first."""
+    from chartpost.adapter.flow.release import open_holds
+
+    if sum(map(bool, (chosen, cause, like))) != 1:
+        raise typer.BadParameter("name holds, as in H4 H5, or all of one cause with --cause, or --like one of them")
+    if chosen:
+        return open_holds(store, only=[number_of(one) for one in chosen])
+    found = open_holds(store, cause, number_of(like) if like else 0)
+    if not found:
+        of = f"has the cause {cause}" if cause else f"is like {like}"
+        raise typer.BadParameter(f"no open hold {of}; `chartpost holds` lists them")
+    return found
 
 
-def _numbers(chosen: list[str] | None, cause: str, of_cause: Callable[[], Iterable[int]]) -> list[int]:
-    """Return the holds that were named, each once and oldest first: what is released first counts first."""
-    if bool(chosen) == bool(cause):
-        raise typer.BadParameter("name holds, as in H4 H5, or all of one cause with --cause")
-    if cause:
-        found = list(of_cause())
-        if not found:
-            raise typer.BadParameter(f"no open hold has the cause {cause}; `chartpost holds` lists them")
-        return found
-    numbers = set()
-    for one in chosen or ():
-        digits = one[1:] if one[:1] in ("H", "h") else one
-        if not digits.isdecimal():
-            raise typer.BadParameter(f"{one} is no hold; they are called H and a number")
-        numbers.add(int(digits))
-    return sorted(numbers)
-
-
-def _tell(releases: list[Release], as_json: bool) -> None:
+def tell(releases: list[Release], as_json: bool) -> None:
     """Print what came of each; end with 1 unless all was done."""
     from chartpost.adapter.views import named
 

@@ -33,15 +33,17 @@ Config = Annotated[
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a row.")]
 DATA = Path("chartpost-data")
+#: The same as `Data`, for commands of two words: given before or after the second.
+Where = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=f"The data directory (default: {DATA}).")]
 Keep = Callable[[Mapping[str, Any]], bool]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}Z")
 #: Columns that are numbers.
 _RIGHT = frozenset(["amount", "asked", "balance", "due", "entries", "late_seconds", "later", "leased", "messages"]) | {
-    "open", "paid", "payments", "readers", "waiting",
+    "holds", "open", "paid", "payments", "readers", "waiting",
 }  # fmt: skip
 #: Columns that hold a sentence.
-_SENTENCES = frozenset(["answer_text", "error", "fix", "reason", "text"])
+_SENTENCES = frozenset(["answer_text", "error", "fix", "reason", "text", "what"])
 
 
 # ------------------------------------------------------------------------------------------------------- the ledger
@@ -110,6 +112,20 @@ def _open(config: Path | None, data: Path, *, readonly: bool) -> tuple[Store, Ke
     keys = data_keys(data, make=False)
     sealed.use(sealed.Keyring(keys.searching, keys.sealing))
     return Store.open(url, readonly=readonly, migrate=False), keys
+
+
+def where(context: typer.Context, config: Path | None, data: Path | None) -> tuple[Path | None, Path]:
+    """Return configuration and data directory, wherever in a line of two words they were given."""
+    before = context.obj or (None, DATA)
+    return config or before[0], data or before[1]
+
+
+def number_of(name: str) -> int:
+    """Return the number of a hold by its name: H4. Raises BadParameter."""
+    digits = name[1:] if name[:1] in ("H", "h") else name
+    if not digits.isdecimal():
+        raise typer.BadParameter(f"{name} is no hold; they are called H and a number")
+    return int(digits)
 
 
 def person() -> str:

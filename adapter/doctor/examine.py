@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chartpost.adapter import checks, settings, smart
-from chartpost.adapter.doctor import backends, machine, outside
+from chartpost.adapter.doctor import backends, folders, machine, outside
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.problems import Problems
@@ -101,6 +101,8 @@ def _looks(file: YamlFile, loaded: settings.Settings | None, data: Path) -> dict
         for name, options in _parts(top, section).items():
             looks[f"{section}.{name}"] = _plugin(f"{section}.{name}", group, options)
     for name, source in _parts(top, "sources").items():
+        if source.get("type") == "directory":
+            looks[f"sources.{name}.path"] = _folder(f"sources.{name}.path", source)
         if source.get("acks"):
             looks[f"sources.{name}.acks"] = _reach(f"sources.{name}.acks", source["acks"])
     return looks
@@ -131,6 +133,10 @@ def _port(name: str, address: Any, internal: Any, running: bool) -> Look:
 
 def _plugin(what: str, group: str, options: Mapping[str, Any]) -> Look:
     return lambda: outside.plugin(what, group, options)
+
+
+def _folder(what: str, options: Mapping[str, Any]) -> Look:
+    return lambda: folders.source(what, options)
 
 
 def _reach(what: str, address: Any) -> Look:

@@ -67,7 +67,7 @@ def plugin(what: str, group: str, options: Mapping[str, Any]) -> Iterator[Findin
 
 def _made(group: str, kind: str, options: Mapping[str, Any]) -> Any:
     """Make the plugin, with a short time-out."""
-    checked = plugins.options_model(group, kind).model_validate(options)
+    checked = plugins.options_model(group, kind).model_validate(plugins.own(group, options))
     timeout = getattr(checked, "timeout_seconds", None)
     if isinstance(timeout, float) and timeout > SECONDS:
         checked = checked.model_copy(update={"timeout_seconds": SECONDS})

@@ -1,9 +1,12 @@
 """START HERE. The loop, from a charge in the clinical system to the payment in its chart.
 
     door 1   listeners/mllp.py → receive.py          a frame is stored, committed, and only then acknowledged
-             web/fhir.py → receive_fhir.py           the same for Invoices; listeners/broker.py for either from a queue
+             web/fhir.py → receive_fhir.py           the same for Invoices; listeners/broker.py for either from a queue,
+                                                     listeners/directory.py and files.py for either from a folder
              translate.py, lines.py, share.py        stored messages become entries; a request follows the balance
+             guard.py, gather.py                     what is old or too much waits for a person; asked once, not thrice
              invoice.py, fetch.py                    an Invoice states the whole: what it refers to is fetched first
+             notified.py, poll_fhir.py, found.py     Invoices that a subscription tells of, or that nobody sends
              notify.py, reach.py                     to whom and by which channel, or why to nobody; one neutral message
              pay.py, card.py                         the patient looks, presses pay, and is sent to the card page
     door 2   web/webhooks.py → record.py             the provider's event is stored and applied; a posting a destination
@@ -13,14 +16,28 @@
 
 A door is one function and one transaction, and calls nobody. Whatever takes time or may fail is an errand: a row of
 that transaction, announced through Kombu, done in the transaction of its own effect. `ERRANDS` is the table. What a
-person decides about a hold is release.py.
+person decides about a hold is release.py and edit.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chartpost.adapter.flow import acknowledge, deliver, expire, fetch, notify, post, receipt, record, settle
+from chartpost.adapter.flow import (
+    acknowledge,
+    deliver,
+    expire,
+    fetch,
+    gather,
+    inspect,
+    notified,
+    notify,
+    poll_fhir,
+    post,
+    receipt,
+    record,
+    settle,
+)
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.ledger.errands import Errand
 
@@ -38,12 +55,16 @@ def _by_row(step: Callable[[Flow, Errand], None]) -> Step:
 ERRANDS: Mapping[str, Step] = {
     "notify": _by_row(notify.run),  #: subject: notice
     "expire": _by_row(expire.run),  #: subject: card session
+    "gather": _by_row(gather.run),  #: subject: account, by its key
     "lapse": _by_row(expire.lapse),  #: subject: request
     "apply": _by_row(record.retry),  #: subject: provider/event
     "poll": _by_row(record.poll),  #: subject: provider; comes back for ever
     "ack": _by_row(acknowledge.run),  #: subject: message
     "post": _by_row(post.run),  #: subject: posting
     "fetch": _by_row(fetch.run),  #: subject: message; an Invoice that refers to what it did not bring
+    "lint": _by_row(inspect.run),  #: subject: source
+    "notified": _by_row(notified.run),  #: subject: message; a notification that names Invoices and brings none
+    "fhir_poll": _by_row(poll_fhir.run),  #: subject: source; comes back for ever
     "settle": _by_row(settle.run),  #: subject: posting
     "receipt_due": _by_row(receipt.overdue),  #: subject: posting; of a destination that consumes its queue itself
     "deliver": deliver.run,  #: subject: posting; woken by the posting itself, on posting.<destination>.<format>

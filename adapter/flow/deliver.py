@@ -68,32 +68,34 @@ def run(flow: Flow, errand: Errand, body: bytes) -> None:
         holds.close(tx, f"destination:{row.destination}", "not_reachable")
         if tried.outcome == "unknown" and harmless and silences(tx, tried.subject) <= RESENDS:
             return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
-        _conclude(tx, errand.subject, tried)
+        _conclude(tx, errand.subject, tried, row.destination)
         if tried.value is not None and tried.value.verdict is Verdict.ACCEPTED:
             settle.ask_for(flow, tx, errand.subject, row.destination)
         errands.done(tx, errand)
     return None
 
 
-def _conclude(tx: Tx, posting_id: str, tried: Tried[Answer]) -> None:
+def _conclude(tx: Tx, posting_id: str, tried: Tried[Answer], destination: str) -> None:
     match tried.outcome, tried.value:
         case "done", Answer() as answer:
-            heard(tx, posting_id, answer)
+            heard(tx, posting_id, answer, destination)
         case "refused", _:
             move(tx, posting_id, states.Posting.REFUSED, {"answer_code": tried.code, "answer_text": tried.detail})
             holds.add(
                 tx, f"posting:{posting_id}", "refused", f"the posting could not be sent: {tried.detail}",
                 "correct the destination's configuration, then retry this hold",
+                holds.likeness("refused", destination, [tried.code]),
             )  # fmt: skip
         case _:
             move(tx, posting_id, states.Posting.UNKNOWN, {"answer_text": tried.detail})
             holds.add(
                 tx, f"posting:{posting_id}", "unknown", f"nobody knows whether the chart has it: {tried.detail}",
                 "look at the account in the chart; it is not sent again by itself",
+                holds.likeness("unknown", destination),
             )  # fmt: skip
 
 
-def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
+def heard(tx: Tx, posting_id: str, answer: Answer, destination: str) -> bool:
     """Record what the destination said; False when that changes nothing: said before, or too late."""
     values = {"answer_code": answer.code, "answer_text": answer.text, "answer": answer.raw}
     moved = move(tx, posting_id, _STATE_OF[answer.verdict], values)
@@ -101,11 +103,13 @@ def heard(tx: Tx, posting_id: str, answer: Answer) -> bool:
         holds.add(
             tx, f"posting:{posting_id}", "taken_in_part", f"the chart has the payment, but not all: {answer.text}",
             "enter in the chart by hand what is missing, then dismiss this",
+            holds.likeness("taken_in_part", destination),
         )  # fmt: skip
     if moved and answer.verdict is Verdict.REFUSED:
         holds.add(
             tx, f"posting:{posting_id}", "refused", f"the destination refused it: {answer.code} {answer.text}".rstrip(),
             "correct the cause at the destination (an open batch, a mapped code), then retry this hold",
+            holds.likeness("refused", destination, [answer.code]),
         )  # fmt: skip
     return moved
 

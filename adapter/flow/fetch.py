@@ -33,7 +33,7 @@ log = get(__name__)
 def run(flow: Flow, errand: Errand) -> None:
     """Fetch for the message whose id is the errand's subject, then hand it back to translation."""
     with flow.store.read() as connection:
-        columns = (message.c.id, message.c.source, message.c.control_id, message.c.raw)
+        columns = (message.c.id, message.c.source, message.c.control_id, message.c.raw, message.c.edited)
         row = connection.execute(select(*columns).where(message.c.id == int(errand.subject))).one()
     got = _fetch(flow, row)
     with flow.store.write() as tx:

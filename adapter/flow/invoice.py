@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter.flow import share
-from chartpost.adapter.flow.lines import Counted, Verdict, hold, restate
+from chartpost.adapter.flow.lines import Decided, Verdict, hold
+from chartpost.adapter.flow.restate import restate
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx
@@ -31,10 +32,11 @@ WITHDRAWN = frozenset({"cancelled", "entered-in-error"})
 _STATED = frozenset({"charge", "adjustment", "balance"})
 
 
-def judge(
-    tx: Tx, row: Any, reading: Reading, source: Source, book: Book
-) -> tuple[list[Counted], list[dict[str, Any]]] | Verdict:
-    """Return the one entry that brings the account to what the Invoice states, none, or a verdict."""
+def judge(tx: Tx, row: Any, reading: Reading, source: Source, book: Book, timezone: str) -> Decided:
+    """Return the one entry that brings the account to what the Invoice states, none, or a verdict.
+
+    `timezone` (IANA) is the facility's.
+    """
     if (later := _later(tx, row)) is not None:
         return Verdict(states.Message.IGNORED, f"M{later} states a later state of this Invoice", [])
     if reading.status == "balanced":
@@ -52,7 +54,7 @@ def judge(
             "compare with the chart, and correct the account by hand",
         )  # fmt: skip
     if source.share == "balance" and reading.status == "issued":
-        return restate(tx, row, reading, book)
+        return restate(tx, row, reading, book, timezone)
     owed, notes = (
         (0, [_note(f"withdrawn: {reading.status}")]) if reading.status in WITHDRAWN else _share(reading, source)
     )
@@ -83,7 +85,7 @@ def _later(tx: Tx, row: Any) -> int | None:
     return int(found) if found is not None else None
 
 
-def _settled(row: Any, book: Book) -> tuple[list[Counted], list[dict[str, Any]]] | Verdict:
+def _settled(row: Any, book: Book) -> Decided:
     if not book.lines:
         return Verdict(states.Message.IGNORED, "settled before anything was asked for", [])
     if book.balance <= 0:

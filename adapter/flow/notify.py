@@ -6,7 +6,8 @@ gone out never does: nobody is told twice by machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -25,6 +26,8 @@ from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, notice, request
 from chartpost.adapter.ports import OutgoingText, Sent
 
+#: What says who may be written to.
+_PEOPLE = (account.c.patient, account.c.guarantor, account.c.stopped, account.c.patient_only)
 #: After so many failures in a row to reach a service a person is told; we keep trying all the same.
 TELL_AFTER = 5
 
@@ -32,16 +35,17 @@ TELL_AFTER = 5
 def plan(flow: Flow, tx: Tx, opened: Sequence[Book]) -> None:
     """Write down to whom each new request goes, or why to nobody, in the transaction that opened it."""
     notices: list[dict[str, Any]] = []
-    problems: list[tuple[str, str, str, str]] = []
+    problems: list[tuple[str, str, str, str, str]] = []
     wanted: list[errands.Wanted] = []
     for book in opened:
         if book.ask is None:
             continue
         assert book.ask.id is not None  # it was written a moment ago
-        way = _way(flow, book.source, book.facility, book.patient, book.guarantor)
+        way = find_way(flow, book)
         notices.append(_row(tx, book.ask.id, way))
         if way.why_not:
-            problems.append((f"request:{book.ask.public_id}", *way.why_not))
+            like = holds.likeness(way.why_not[0], book.source)
+            problems.append((f"request:{book.ask.public_id}", *way.why_not, like))
         else:
             wanted.append(("notify", notices[-1]["public_id"], f"notify:{book.key}", None))
     if notices:
@@ -55,7 +59,7 @@ def fall_back(flow: Flow, tx: Tx, notice_id: str, why: Why) -> None:
 
     Nothing happens once the request is closed, nor when a newer notice has taken over.
     """
-    owner = (account.c.key, account.c.source, account.c.facility, account.c.patient, account.c.guarantor)
+    owner = (account.c.key, account.c.source, account.c.facility, *_PEOPLE)
     row = tx.one(
         select(notice, request.c.public_id.label("request"), request.c.state.label("request_state"), *owner)
         .join(request, request.c.id == notice.c.request_id)
@@ -67,12 +71,17 @@ def fall_back(flow: Flow, tx: Tx, notice_id: str, why: Why) -> None:
     newest = tx.scalar(select(func.max(notice.c.id)).where(notice.c.request_id == row.request_id))
     if row.request_state != states.Request.OPEN or newest != row.id:
         return
-    way = _way(flow, row.source, row.facility, row.patient, row.guarantor, after=row)
+    way = find_way(flow, row, after=row)
     if way.why_not:
-        return holds.add(tx, f"request:{row.request}", *why)
-    added = _row(tx, row.request_id, way)
+        return holds.add(tx, f"request:{row.request}", *why, holds.likeness(why[0], row.source))
+    return tell(tx, row.key, row.request_id, way)
+
+
+def tell(tx: Tx, key: str, request_id: int, way: Way) -> None:
+    """Write down that a request (its row's id, and the key of its account) is told by this way."""
+    added = _row(tx, request_id, way)
     tx.run(insert(notice), [added])
-    errands.add(tx, "notify", added["public_id"], f"notify:{row.key}")
+    errands.add(tx, "notify", added["public_id"], f"notify:{key}")
 
 
 def run(flow: Flow, errand: Errand) -> None:
@@ -82,7 +91,7 @@ def run(flow: Flow, errand: Errand) -> None:
             select(
                 notice.c.public_id, notice.c.notifier, notice.c.channel, notice.c.recipient, notice.c.state,
                 request.c.public_id.label("request_id"), request.c.generation, request.c.state.label("request_state"),
-                account.c.source, account.c.facility,
+                account.c.source, account.c.facility, *_PEOPLE,
             )
             .join(request, request.c.id == notice.c.request_id)
             .join(account, account.c.id == request.c.account_id)
@@ -104,7 +113,7 @@ def run(flow: Flow, errand: Errand) -> None:
         notifier = flow.world.notifiers.get(row.notifier)
         if notifier is None:
             raise Permanent("its notifier is no longer in the configuration")
-        return notifier.send(_text(flow, row))
+        return notifier.send(text(flow, row))
 
     tried = attempt(
         flow.store, f"notice:{row.public_id}", send, repeatable=False, still=lambda tx: _still_due(tx, row.public_id)
@@ -116,12 +125,12 @@ def run(flow: Flow, errand: Errand) -> None:
     return None
 
 
-def _way(
-    flow: Flow, source: str, facility: str, patient: Mapping[str, Any], guarantor: Mapping[str, Any] | None,
-    after: Any = None,
-) -> Way:  # fmt: skip
-    """Find a way to the payer; `after` a notice that failed only by a channel whose turn had not come."""
-    configured, world = flow.facility(facility), flow.world.notifiers
+def find_way(flow: Flow, owner: Any, after: Any = None) -> Way:
+    """Find a way to the payer of an account (a row of it, or its book), or why there is none.
+
+    `after` a notice that failed only by a channel whose turn had not come.
+    """
+    configured, world = flow.facility(owner.facility), flow.world.notifiers
     order = [(name, world[name].channel) for name in configured.notifiers if name in world]
     passed: set[str] = set()
     if after is not None:
@@ -131,7 +140,12 @@ def _way(
     if configured.mail is None:
         passed.add(EMAIL)
     usable = [(name, channel) for name, channel in order if channel not in passed]
-    return reach.find(usable, _consent(flow, source), patient, guarantor)
+    way = reach.find(usable, _consent(flow, owner.source), *reach.people(owner))
+    if owner.stopped:
+        return replace(way, why_not=reach.stopped(owner.stopped))
+    if owner.patient_only and way.why_not in (reach.NO_PHONE, reach.NO_EMAIL, reach.NO_CONTACT):
+        return replace(way, why_not=reach.NO_OWN_CONTACT)
+    return way
 
 
 def _consent(flow: Flow, source: str) -> bool:
@@ -140,7 +154,12 @@ def _consent(flow: Flow, source: str) -> bool:
 
 
 def _why_not(flow: Flow, row: Any) -> Why | None:
-    """Look again at what a change of the configuration may have taken away."""
+    """Look again at what a change of the configuration, or the stop list, may have taken away."""
+    if row.stopped:
+        return reach.stopped(row.stopped)
+    own, _ = reach.people(row)
+    if row.patient_only and row.recipient.decode() not in {contact["value"] for contact in own["contacts"]}:
+        return reach.NO_OWN_CONTACT
     if row.channel == SMS and not _consent(flow, row.source):
         return reach.NO_CONSENT
     if row.channel == EMAIL and flow.facility(row.facility).mail is None:
@@ -148,7 +167,8 @@ def _why_not(flow: Flow, row: Any) -> Why | None:
     return None
 
 
-def _text(flow: Flow, row: Any) -> OutgoingText:
+def text(flow: Flow, row: Any) -> OutgoingText:
+    """Return what a notice says; `row` is the notice with its request and its facility."""
     facility = flow.facility(row.facility)
     url = f"{flow.public_url}/p/{link.token(flow.link_key, row.request_id, row.generation)}"
     status_url = f"{flow.public_url}/hooks/{row.notifier}/status?notice={row.public_id}"
@@ -186,7 +206,7 @@ def _conclude(flow: Flow, tx: Tx, errand: Errand, row: Any, tried: Tried[Sent]) 
         case _:
             if move(tx, row.public_id, states.Notice.UNKNOWN):
                 why = reach.unknown(row.channel, row.public_id, tried.detail)
-                holds.add(tx, f"request:{row.request_id}", *why)
+                holds.add(tx, f"request:{row.request_id}", *why, holds.likeness(why[0], row.source))
     errands.done(tx, errand)
     return None
 

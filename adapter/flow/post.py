@@ -26,8 +26,9 @@ def run(flow: Flow, errand: Errand) -> None:
         row = connection.execute(
             select(
                 posting.c.public_id, posting.c.state, posting.c.destination, posting.c.kind, posting.c.control_id,
-                posting.c.body, posting.c.created_at, payment.c.amount, payment.c.currency, payment.c.medium,
-                payment.c.paid_at, payment.c.provider_ref, account.c.number, account.c.chart, account.c.facility,
+                posting.c.body, posting.c.batch, posting.c.created_at, payment.c.amount, payment.c.currency,
+                payment.c.medium, payment.c.paid_at, payment.c.provider_ref, account.c.number, account.c.chart,
+                account.c.facility,
             )
             .join(payment, payment.c.id == posting.c.payment_id)
             .join(account, account.c.id == payment.c.account_id)
@@ -37,7 +38,8 @@ def run(flow: Flow, errand: Errand) -> None:
     with flow.store.write() as tx:
         if problem:  # our own checks refuse it, before anything was sent
             move(tx, errand.subject, states.Posting.REFUSED, {"answer_text": problem})
-            holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix)
+            like = holds.likeness("not_sent", row.destination) if row is not None else ""
+            holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix, like)
         elif body is not None and row is not None:
             values: dict[str, Any] = {"body": body, "content_type": flow.outbound[row.destination].content_type}
             if flow.settings.destinations[row.destination].type == PULL:  # it is there to be read: nothing carries it
@@ -60,6 +62,7 @@ def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:
         paid_at=row.paid_at, posted_at=row.created_at, timezone=flow.facility(row.facility).timezone,
         facility=flow.facility(row.facility).name,
         medium=row.medium, provider_reference=row.provider_ref, account=row.number.decode(), chart=row.chart,
+        batch=row.batch,
         sending=(options.get("sending_application") or "CHARTPOST", options.get("sending_facility") or ""),
         receiving=(options.get("receiving_application") or "", options.get("receiving_facility") or ""),
     )  # fmt: skip

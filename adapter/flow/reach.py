@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 SMS, EMAIL = "sms", "email"
 _KIND = {SMS: "phone", EMAIL: "email"}  #: channel → kind of contact
@@ -32,6 +32,46 @@ NO_CONTACT: Why = (
     "no_contact", "neither the guarantor nor the patient has a phone number or an e-mail address in the chart",
     f"add one of them to the chart, or {_BY_OTHER_MEANS}",
 )  # fmt: skip
+
+
+NO_OWN_CONTACT: Why = (
+    "no_contact", "a visit was confidential, and the patient has no number or address that is not the guarantor's too",
+    "reach the patient by other means, never through the guarantor",
+)  # fmt: skip
+
+
+class Owner(Protocol):
+    """An account as far as it says who may be written to: a row of it, or a book."""
+
+    @property
+    def patient(self) -> Mapping[str, Any]: ...
+    @property
+    def guarantor(self) -> Mapping[str, Any] | None: ...
+    @property
+    def stopped(self) -> str: ...
+    @property
+    def patient_only(self) -> bool: ...
+
+
+def people(account: Owner) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Return the patient and who else pays; of a confidential account the patient alone, with contacts of their own."""
+    if not account.patient_only:
+        return account.patient, account.guarantor
+    shared = {_same(contact) for contact in (account.guarantor or {}).get("contacts", ())}
+    own = [contact for contact in account.patient.get("contacts", ()) if _same(contact) not in shared]
+    return {**account.patient, "contacts": own}, None
+
+
+def _same(contact: Mapping[str, Any]) -> tuple[str, str]:
+    return contact["kind"], contact["value"].casefold()
+
+
+def stopped(cause: str) -> Why:
+    """Say that nobody is written to about an account, for this cause of the stop list."""
+    return (
+        "account_stopped", f"nobody is written to about this account: {cause.replace('_', ' ')}",
+        "settle it by other means and dismiss this; if the payer may be told all the same, retry with --yes",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

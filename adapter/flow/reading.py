@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.ledger import sealed
 from chartpost.adapter.settings import FhirRules, Hl7Rules, Source
 from chartpost.mappings import er7
 from chartpost.mappings.fhir import bundle, jsontext
 from chartpost.mappings.fhir.read import read as read_invoice
+from chartpost.mappings.mapfile import Map
 from chartpost.mappings.model import Reading
 from chartpost.mappings.read import read as read_dft
 
@@ -20,17 +22,29 @@ def fetched(stored: bytes | None) -> Sequence[dict[str, Any]]:
     return found
 
 
-def read(flow: Flow, row: Any, source: Source, fetched: Sequence[dict[str, Any]] = ()) -> Reading:
-    """Read one message (source, control_id, raw), with what was fetched for it.
+def account_key(flow: Flow, source: str, found: Reading) -> str:
+    """Return the key of the account that a message of this source speaks of; it is also its lane."""
+    number = f"{found.namespace}|{found.account}" if found.namespace else found.account
+    return sealed.keyring().search(source, flow.source(source).facility, number)
 
-    Raises Unreadable, Er7Error or FhirError.
+
+def read(
+    flow: Flow, row: Any, source: Source, fetched: Sequence[dict[str, Any]] = (), map: Map | None = None,
+    explained: list[list[str]] | None = None,
+) -> Reading:  # fmt: skip
+    """Read one message (source, control_id, raw, edited), with what was fetched for it; as a person corrected it.
+
+    By its source's map, or by another one to see what that makes of it; `explained` as for mappings.read. Raises Unreadable, Er7Error or FhirError.
     """
     facility = flow.facility(source.facility)
-    map = flow.maps[row.source]
-    where = {"currency": facility.currency, "region": facility.region, "timezone": facility.timezone}
+    map = map or flow.maps[row.source]
+    text = row.raw if row.edited is None else row.edited
+    where: dict[str, Any] = {
+        "currency": facility.currency, "region": facility.region, "timezone": facility.timezone, "explained": explained,
+    }  # fmt: skip
     if map.dialect == "fhir":
         depth = source.max_depth if isinstance(source, FhirRules) else 32
-        resource, around = bundle.unpack(row.raw, depth)
+        resource, around = bundle.unpack(text, depth)
         return read_invoice(resource, map, id=row.control_id, around=[*around, *fetched], **where)
     charset = source.encoding if isinstance(source, Hl7Rules) else "utf-8"
-    return read_dft(er7.parse(row.raw, charset), map, **where)
+    return read_dft(er7.parse(text, charset), map, **where)

@@ -66,7 +66,7 @@ def run(flow: Flow, destination: str, envelope: Envelope) -> None:
             return  # said again of a copy that was refused: it says nothing of the one on its way
         # Whoever answers has read it, even where the broker's confirm is not on record yet.
         move(tx, row.public_id, states.Posting.PUBLISHED, {})
-        if heard(tx, row.public_id, answer):
+        if heard(tx, row.public_id, answer, destination):
             for cause in _SETTLES[answer.verdict]:
                 holds.close(tx, f"posting:{row.public_id}", cause)
 
@@ -84,6 +84,7 @@ def overdue(flow: Flow, errand: Errand) -> None:
                 f"{row.destination} has not said since {row.changed_at:%Y-%m-%d %H:%M} UTC that it took the posting",
                 f"see that the engine reads its queue of postings and answers on posting.receipt.{row.destination}; "
                 "a receipt that comes later settles this",
+                holds.likeness("no_receipt", row.destination),
             )  # fmt: skip
         errands.done(tx, errand)
     return None

@@ -16,6 +16,7 @@ from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Message
 from chartpost.mappings import er7
 from chartpost.mappings.hl7.ack import Problem, answer
+from chartpost.mappings.hl7.batch import miscounts
 from chartpost.mappings.hl7.header import Header, NoHeader, peek, span_of_time, text
 from chartpost.mappings.mapfile import Map
 from chartpost.mappings.paths import AnyPath, Path
@@ -74,8 +75,11 @@ class Receiver:
             return [self._unreadable(body, now, Problem("100", str(error)))]
         if len(messages) == 1 and messages[0] == body:
             return [self._message(body, now)]
-        reason = f"batch of {len(messages)}"
+        wrong = miscounts(body)
+        reason = "; ".join([f"batch of {len(messages)}", *wrong])
         wrapper = self._row(body, now, None, b"", "", "", Message.IGNORED, reason)
+        if wrong:
+            wrapper = wrapper._replace(hold=_miscounted(wrong))
         return [
             Receipt(wrapper, None),
             *(self._message(message, now, back) for back, message in enumerate(messages, start=1)),
@@ -171,6 +175,15 @@ class Receiver:
             *(self.rules.source, key, control_id[:_LONG], kind[:_LONG], version[:_LONG], lane, now, body, digest),
             *(code, state.value, reason, since, back),
         )
+
+
+def _miscounted(wrong: list[str]) -> tuple[str, str, str]:
+    text = f"the batch is not whole, or counts wrongly: {'; '.join(wrong)}. What is in it is worked all the same"
+    fix = (
+        "ask the sending system whether messages are missing, and have it send the batch again if so: what came "
+        "before is recognised. Then dismiss this"
+    )
+    return "batch_count", text, fix
 
 
 def _shown(value: str) -> str:

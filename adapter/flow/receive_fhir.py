@@ -20,6 +20,7 @@ from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Message
 from chartpost.mappings.fhir import bundle as bundles
 from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.fhir.notification import notification
 from chartpost.mappings.fhir.outcome import Issue, note, outcome
 from chartpost.mappings.mapfile import Map
 
@@ -27,6 +28,8 @@ Version = Literal["R4", "R4B", "R5"]
 #: Bundles whose entries are requests; the others are lists of resources.
 REST = ("transaction", "batch")
 BUNDLES = (*REST, "collection", "document", "message", "history", "searchset", "subscription-notification")
+#: What a Bundle is that tells of a subscription, and has an answer of its own (notified.py).
+NOTIFICATION = "notification"
 #: Invoices in a Bundle, and how often the resources that they share may be copied, in sizes of the largest body.
 MOST_INVOICES, MOST_COPIES = 1000, 8
 
@@ -52,7 +55,7 @@ class Judgement(NamedTuple):
 
     receipts: list[Receipt]
     status: int
-    kind: str  #: "Invoice", a Bundle's type, or "" for what was refused
+    kind: str  #: "Invoice", a Bundle's type, NOTIFICATION, or "" for what was refused
     done: list[Done]  #: of the Invoice, or of each entry
     resource: Any = None
 
@@ -74,6 +77,8 @@ class FhirReceiver:
         try:
             resource = self._decoded(body)
             kind = resource["resourceType"]
+            if asked.interaction == "bundle" and kind == INVOICE:  # a rest-hook's payload, by servers that add no id
+                asked = Asked()
             expected = {"create": INVOICE, "update": INVOICE, "bundle": "Bundle", "message": "Bundle"}
             wanted = expected.get(asked.interaction, kind)
             if asked.interaction == "other" or wanted not in (INVOICE, "Bundle"):
@@ -81,6 +86,8 @@ class FhirReceiver:
                 raise Refused(404, Issue("not-supported", text))
             if kind != wanted:
                 raise Refused(400, Issue("invalid", f"this address takes a resource of type {wanted}"))
+            if asked.interaction == "bundle" and notification(resource) is not None:
+                return Judgement([], 200, NOTIFICATION, [], resource)
             return (self._single if kind == INVOICE else self._bundle)(resource, body, now, asked)
         except Refused as refused:
             return self._refusal(body, now, refused)

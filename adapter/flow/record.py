@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import insert, select, update
 
 from chartpost.adapter.errors import Permanent, Transient
-from chartpost.adapter.flow import ask, card, notify, reach
+from chartpost.adapter.flow import ask, batch, card, notify, overpaid, reach
 from chartpost.adapter.flow.attempt import learned
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
@@ -110,22 +110,28 @@ def _paid(flow: Flow, tx: Tx, provider: str, told: PaymentEvent, session: Any) -
     days = flow.facility(session.facility).request_days
     ask.follow(book, flow.link_key, tx.now, days, paying=True)
     notify.plan(flow, tx, books.flush(tx, [book]))
-    _post_everywhere(flow, tx, session.source, payment_id, f"payment:{values['public_id']}")
+    overpaid.tell(flow, tx, [book])
+    _post_everywhere(flow, tx, session, payment_id, f"payment:{values['public_id']}")
     return ""
 
 
-def _post_everywhere(flow: Flow, tx: Tx, source: str, payment_id: int, obj: str) -> None:
-    configured = flow.settings.sources.get(source)
+def _post_everywhere(flow: Flow, tx: Tx, session: Any, payment_id: int, obj: str) -> None:
+    configured = flow.settings.sources.get(session.source)
     if configured is None:
+        why = f"no chart is told of the payment: source {session.source} is not in the configuration"
         return holds.add(
-            tx, obj, "not_posted", f"no chart is told of the payment: source {source} is not in the configuration",
+            tx, obj, "not_posted", why,
             "post it in the chart by hand; put the source back, and the next payment goes there",
         )  # fmt: skip
     for destination in configured.destinations:
         posting_id = public_id("P")
+        place = flow.settings.destinations.get(destination)
+        by_day = place is not None and place.batch == "day"
+        day = batch.name(session.facility, tx.now, flow.facility(session.facility).timezone) if by_day else ""
         row = {
             "public_id": posting_id, "payment_id": payment_id, "destination": destination, "kind": "payment",
-            "state": states.Posting.DUE, "control_id": posting_id, "created_at": tx.now, "changed_at": tx.now,
+            "state": states.Posting.DUE, "control_id": posting_id, "batch": day, "created_at": tx.now,
+            "changed_at": tx.now,
         }  # fmt: skip
         tx.run(insert(posting), [row])
         errands.add(tx, "post", posting_id, f"post:{destination}")

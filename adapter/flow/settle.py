@@ -20,6 +20,7 @@ from chartpost.adapter.ports import Answer, Verdict
 
 #: After so many tries without an answer a person is told; we keep trying all the same.
 TELL_AFTER = 5
+_BY_HAND = "set the Invoice to balanced in the chart by hand"
 
 
 def ask_for(flow: Flow, tx: Tx, posting_id: str, destination: str) -> None:
@@ -57,19 +58,19 @@ def run(flow: Flow, errand: Errand) -> None:
         close(tx, tried)
         if tried.outcome in ("transient", "unknown"):
             if errand.attempts >= TELL_AFTER:
-                _tell(tx, errand, tried.detail, "set the Invoice to balanced in the chart by hand; it is still tried")
+                _tell(tx, errand, row.destination, tried.detail, f"{_BY_HAND}; it is still tried")
             return errands.again(tx, errand, tx.now + delay(errand.attempts), tried.detail)
         errands.done(tx, errand)
         holds.close(tx, f"posting:{errand.subject}", "invoice_not_settled")
         refused = tried.outcome == "refused" or (tried.value is not None and tried.value.verdict is Verdict.REFUSED)
         if refused:
             why = f"{tried.value.code} {tried.value.text}" if tried.value is not None else tried.detail
-            _tell(
-                tx, errand, why, "set it to balanced in the chart by hand, or correct what hinders and retry this hold"
-            )
+            fix = f"{_BY_HAND}, or correct what hinders and retry this hold"
+            _tell(tx, errand, row.destination, why, fix)
     return None
 
 
-def _tell(tx: Tx, errand: Errand, why: str, fix: str) -> None:
+def _tell(tx: Tx, errand: Errand, destination: str, why: str, fix: str) -> None:
     text = f"the payment is in the chart, but its Invoice could not be set to balanced: {why}".rstrip()
-    holds.add(tx, f"posting:{errand.subject}", "invoice_not_settled", text, fix)
+    like = holds.likeness("invoice_not_settled", destination)
+    holds.add(tx, f"posting:{errand.subject}", "invoice_not_settled", text, fix, like)

@@ -1,7 +1,8 @@
 """The patient's share of a line, by the rule that the source states. Pure; it is never guessed (design decision 7).
 
 A charge that is not said to be the patient's is recorded on the trace and never asked for. A credit, adjustment or
-payment from elsewhere counts if it passes the same rule or takes a counted line back; otherwise a person decides.
+payment from elsewhere counts if it passes the same rule or takes a counted line back; otherwise a person decides. What
+the patient paid elsewhere, and the map says so, counts under every rule.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chartpost.adapter.ledger.books import Line, reverses
+from chartpost.adapter.ledger.reversals import Line, match
+from chartpost.adapter.settings import ShareRule
+from chartpost.mappings.chain import Rejected
+from chartpost.mappings.conditions import CHARGE, charge_values, compile_condition
 from chartpost.mappings.model import Charge, Kind, Reading
 
-Rule = Literal["all", "copay", "self_pay", "net_of_insurance", "balance"]
+Rule = Literal["all", "copay", "self_pay", "net_of_insurance", "balance"] | ShareRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class Share:
 def share(rule: Rule, charge: Charge, reading: Reading, self_pay_classes: Sequence[str]) -> Share:
     """Return what the rule alone says of a line; `amount` None means that the rule does not count it."""
     amount = charge.amount.minor
+    if charge.kind is Kind.PATIENT_PAYMENT and rule != "balance":
+        return Share(amount, "the patient paid it elsewhere")
+    if isinstance(rule, ShareRule):
+        return _by_condition(rule, charge, reading)
     match rule:
         case "all":
             return Share(amount, "this source bills patients only (share: all)")
@@ -50,12 +58,29 @@ def share(rule: Rule, charge: Charge, reading: Reading, self_pay_classes: Sequen
             return Share(None, "this source restates the balance (share: balance)")
 
 
+def _by_condition(rule: ShareRule, charge: Charge, reading: Reading) -> Share:
+    """Return what a site's own rule says. More than the line, or the other sign, is never what it means."""
+    values = charge_values(reading, charge)
+    try:
+        if not compile_condition(rule.when, CHARGE).holds(values):
+            return Share(None, f"the patient's is only what is `{rule.when}` (share)")
+        amount = charge.amount.minor
+        if rule.amount is not None:
+            amount = compile_condition(rule.amount, CHARGE).amount(values)
+    except Rejected as error:
+        return Share(None, error.cause, error.cause, error.fix)
+    if amount and (abs(amount) > abs(charge.amount.minor) or (amount < 0) != (charge.amount.minor < 0)):
+        text = f"`{rule.amount}` gives more than the line, or the other sign"
+        return Share(None, text, text, "correct `share` of the source; then retry this hold")
+    return Share(amount, f"`{rule.when}` (share)")
+
+
 def judge(
     rule: Rule, charge: Charge, reading: Reading, self_pay_classes: Sequence[str], line: Line, counted: Sequence[Line]
 ) -> Share:
     """Return what a line means for the account whose counted lines are `counted`; `line` is the line itself.
 
-    Marks the line that it takes back as reversed.
+    Marks the line that it takes back.
     """
     own = share(rule, charge, reading, self_pay_classes)
     if charge.kind is Kind.ADJUSTMENT and charge.amount.minor > 0 and rule != "balance":
@@ -67,11 +92,9 @@ def judge(
         return own
     # The ledger knows the patient's part only, so that is what a line takes back.
     line.amount = charge.amount.minor if own.amount is None else own.amount
-    for earlier in counted:
-        if reverses(line, earlier):
-            earlier.reversed = True
-            why = own.why if own.amount is not None else "takes a counted line back"
-            return Share(line.amount, why, takes_back=True)
+    if match(line, counted):
+        why = own.why if own.amount is not None else "takes a counted line back"
+        return Share(line.amount, why, takes_back=True)
     if own.amount is not None:
         return own
     return Share(

@@ -5,15 +5,30 @@ All or nothing for each message: its lines become entries together, or it is hel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import acknowledge, ask, invoice, notify, reading
+from chartpost.adapter.flow import (
+    acknowledge,
+    ask,
+    guard,
+    inspect,
+    invoice,
+    notify,
+    overpaid,
+    patients,
+    people,
+    reading,
+    restate,
+    retell,
+    stops,
+)
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.lines import SHOWN, Verdict, hold, judge
-from chartpost.adapter.ledger import books, errands, holds, sealed, states
+from chartpost.adapter.ledger import books, errands, holds, reversals, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import message
@@ -25,6 +40,8 @@ from chartpost.mappings.read import Unreadable
 
 #: Messages of one transaction. While the door is busy they are few, because it waits for the transaction to end.
 BATCH, BUSY_BATCH = 10, 4
+#: What is looked at again once the rows are locked.
+_OURS = ("id", "waived", "edited_by", "edited_why")
 
 log = get(__name__)
 
@@ -34,7 +51,8 @@ def batch(flow: Flow, limit: int = BATCH) -> int:
     with flow.store.read() as connection:
         columns = (
             message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code, message.c.control_id,
-            message.c.fetched,
+            message.c.type, message.c.fetched, message.c.edited, message.c.waived, message.c.edited_by,
+            message.c.edited_why, message.c.received_at,
         )  # fmt: skip
         rows = connection.execute(
             select(*columns).where(message.c.state == states.Message.RECEIVED).order_by(message.c.id).limit(limit)
@@ -84,7 +102,7 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
         fixes = dict.fromkeys(problem.fix for problem in problems if problem.fix)
         if len(error.problems) > SHOWN:
             text += f"; and {len(error.problems) - SHOWN} more"
-        return hold("unreadable_line", text, "; ".join(fixes) or "correct the message or the map")
+        return hold("unreadable_line", text, "; ".join(fixes) or "correct the message or the map", like=error.problems)
     except (er7.Er7Error, FhirError) as error:
         return hold("unreadable", str(error), "ask the sender to correct the message and send it again")
     except Exception as error:  # a bug of ours must not stop the feed: the message waits, and the log says where
@@ -93,48 +111,62 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
 
 
 def _bug(error: Exception) -> Verdict:
-    return hold("internal", f"an unexpected {type(error).__name__} on our side", "report this with the log line")
+    name = type(error).__name__
+    return hold("internal", f"an unexpected {name} on our side", "report this with the log line", like=[name])
 
 
 def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -> None:
-    # Another process may have been faster: what it settled is not settled again.
-    ours = select(message.c.id).where(message.c.id.in_([row.id for row, _ in readings]))
-    waiting = {row.id for row in tx.all(ours.where(message.c.state == states.Message.RECEIVED).with_for_update())}
-    keyed = [(row, found, _key(flow, row, found)) for row, found in readings if row.id in waiting]
+    # Another process may have been faster: what it settled is not settled again, and what a person has changed since it
+    # was read here is read anew.
+    ours = select(*(message.c[name] for name in _OURS)).where(message.c.id.in_([row.id for row, _ in readings]))
+    still = {tuple(row) for row in tx.all(ours.where(message.c.state == states.Message.RECEIVED).with_for_update())}
+    waiting = [(row, found) for row, found in readings if tuple(getattr(row, name) for name in _OURS) in still]
+    keyed = [(row, found, _key(flow, row, found)) for row, found in waiting]
     if not keyed:
         return
-    keys = {key for _, _, key in keyed if key}
+    keys = {key for _, _, key in keyed if key} | patients.concerned(flow, tx, waiting)
     shelf = books.load(tx, keys)
     held = books.held_lanes(tx, {row.lane for row, _, _ in keyed})
+    opened = guard.load(flow, tx, {row.source for row, _, _ in keyed})
     verdicts: list[tuple[Any, Verdict]] = []
     touched: dict[str, Book] = {}
     for row, found, key in keyed:
-        verdict = _apply(flow, tx, row, found, key, shelf, held, touched) if isinstance(found, Reading) else found
-        if verdict.state is states.Message.HELD:
+        if isinstance(found, Verdict):
+            verdict = found
+        elif patients.is_about_patients(found.type):
+            verdict = patients.apply(flow, tx, row, found, shelf, touched)
+        else:
+            verdict = _apply(flow, tx, row, found, key, shelf, held, touched, opened)
+        if verdict.state is states.Message.HELD and not patients.is_about_patients(row.type):
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
         verdicts.append((row, verdict))
-    notify.plan(flow, tx, books.flush(tx, touched.values()))
+    asked = books.flush(tx, touched.values())
+    overpaid.tell(flow, tx, touched.values())
+    notify.plan(flow, tx, asked)
+    just_asked = {book.key for book in asked}
+    retell.plan(flow, tx, (book for book in touched.values() if book.renewed and book.key not in just_asked))
+    guard.save(tx, opened)
     _write(flow, tx, verdicts)
     for row, verdict in verdicts:
         tx.moved("message", verdict.state, row.source, row.lane, message=f"M{row.id}", control_id=row.control_id)
     acknowledge.ask_for(flow, tx, (row for row, _ in verdicts))
+    inspect.ask_for(flow, tx, (row.source for row, _ in verdicts))
 
 
 def _key(flow: Flow, row: Any, found: Reading | Verdict) -> str:
-    if isinstance(found, Verdict) or not found.account:
-        return ""
-    number = f"{found.namespace}|{found.account}" if found.namespace else found.account
-    return sealed.keyring().search(row.source, flow.source(row.source).facility, number)
+    return "" if isinstance(found, Verdict) or not found.account else reading.account_key(flow, row.source, found)
 
 
 def _apply(
     flow: Flow, tx: Tx, row: Any, found: Reading, key: str, shelf: dict[str, Book], held: dict[str, int],
-    touched: dict[str, Book],
+    touched: dict[str, Book], opened: Mapping[str, guard.Opened],
 ) -> Verdict:  # fmt: skip
     """Decide on one readable message, and change its book if it counts."""
     source = flow.source(row.source)
     trace = [line._asdict() for line in found.trace]
     trace += [{"target": "ignored", "path": "", "raw": "", "value": why} for why in found.ignored]
+    if found.skipped:
+        return Verdict(states.Message.IGNORED, found.skipped, trace)
     if not found.status and not found.charges and source.share != "balance":
         return Verdict(states.Message.IGNORED, "it has no charge lines: nothing to bill", trace)
     if not key:
@@ -149,9 +181,16 @@ def _apply(
         )  # fmt: skip
     book = shelf.get(key) or _new_book(flow, row, found, key)
     if found.status:
-        decided = invoice.judge(tx, row, found, source, book)
+        decided = invoice.judge(tx, row, found, source, book, flow.facility(book.facility).timezone)
+    elif source.share == "balance":
+        decided = restate.restate(tx, row, found, book, flow.facility(book.facility).timezone)
     else:
-        decided = judge(tx, row, found, source, book, held=held.get(row.lane, row.id) < row.id)
+        waits, rule = held.get(row.lane, row.id) < row.id, flow.maps[row.source].same_reference
+        decided = judge(tx, row, found, source, book, held=waits, same_reference=rule)
+    stop = stops.judge(book, found, row.waived, decided)
+    if book.stopped and (stop is not None or key in shelf):
+        shelf[key] = touched[key] = book
+    decided = stop or decided
     if isinstance(decided, Verdict):
         decided.trace = trace + decided.trace
         return decided
@@ -159,19 +198,26 @@ def _apply(
     trace += notes
     if not counted and not (found.status and key in shelf):
         return Verdict(states.Message.IGNORED, "nothing in it is the patient's to pay here", trace)
-    _update(book, found)
+    if counted and (waits := guard.judge(flow, tx, row, found, book, counted, opened)) is not None:
+        reversals.pair(book.lines)  # what its lines would have taken back stays
+        waits.trace = trace
+        return waits
+    if not patients.overtaken(flow, tx, row, book):
+        people.update(book, found)
     if not counted:  # but whoever could not be reached may be, by now
         touched[key] = book
         return Verdict(states.Message.IGNORED, "it states what was counted already", trace)
+    stops.lift(book, {stop.cause for stop in found.stops} & set(row.waived.split()))
     for cause, kind, amount, more in counted:
         book.add(cause, kind, amount, tx.now, message_id=row.id, **more)
-    books.pair_reversals(book.lines)
+    reversals.pair(book.lines)
     shelf[key] = touched[key] = book
-    what = ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)
+    facility = flow.facility(book.facility)
+    what = ask.follow(book, flow.link_key, tx.now, facility.request_days, gather=facility.gather_hours)
     total = sum(amount for _, _, amount, _ in counted)
     sum_of_lines = Money(minor=abs(total), currency=book.currency)
     signed = f"{'-' if total < 0 else '+'}{sum_of_lines}"
-    lines = f"{len(counted)} of {len(found.charges)} lines count"
+    lines = f"{len({cause.split(':')[2] for cause, *_ in counted})} of {len(found.charges)} lines count"
     reason = f"{found.status}, {signed}" if found.status else f"{lines}, {signed}"
     return Verdict(states.Message.TRANSLATED, f"{reason}; {what}" if what else reason, trace)
 
@@ -183,23 +229,6 @@ def _new_book(flow: Flow, row: Any, reading: Reading, key: str) -> Book:
         currency=flow.facility(source.facility).currency,
         patient=reading.patient.model_dump(mode="json"), guarantor=None, chart=dict(reading.chart),
     )  # fmt: skip
-
-
-def _update(book: Book, reading: Reading) -> None:
-    """Take over what the newest message says of the people; an empty field changes nothing.
-
-    An Invoice names everybody: who it no longer says pays is asked no more, and of another patient nothing is kept.
-    """
-    now = {field: text for field, text in reading.chart.items() if text}
-    was = book.chart.get("Patient.reference")
-    another = bool(was) and now.get("Patient.reference", was) != was
-    if another or reading.patient.name or reading.patient.contacts:
-        book.patient = reading.patient.model_dump(mode="json")
-    if reading.guarantor is not None:
-        book.guarantor = reading.guarantor.model_dump(mode="json")
-    elif another or (reading.status and not reading.missing):
-        book.guarantor = None
-    book.chart = now if another else book.chart | now
 
 
 def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
@@ -217,7 +246,7 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
     rows = [
         {
             "which": row.id, "new_state": verdict.state, "new_reason": verdict.reason, "new_trace": verdict.trace,
-            "new_map": flow.maps[row.source].name if row.source in flow.maps else "",
+            "new_map": flow.maps[row.source].label if row.source in flow.maps else "",
             "new_done_at": None if verdict.state is states.Message.FETCHING else tx.now,
         }
         for row, verdict in verdicts
@@ -225,4 +254,5 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
     tx.run(statement, rows)
     for row, verdict in verdicts:
         if verdict.state is states.Message.HELD:
-            holds.add(tx, f"message:{row.id}", verdict.cause, verdict.reason, verdict.fix)
+            like = holds.likeness(verdict.cause, row.source, verdict.like)
+            holds.add(tx, f"message:{row.id}", verdict.cause, verdict.reason, verdict.fix, like)

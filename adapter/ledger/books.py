@@ -12,23 +12,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, insert, select, update
 
-from chartpost.adapter.ledger import errands, holds, states
+from chartpost.adapter.ledger import errands, gathering, identities, states
+from chartpost.adapter.ledger.reversals import Line, pair
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, card_session, entry, message, payment, posting, request
 
 _LIVE_SESSION = (states.CardSession.MINTING, states.CardSession.OPEN)
-
-
-@dataclass(slots=True)
-class Line:
-    """What the rules need to know of one entry."""
-
-    amount: int
-    kind: str
-    reference: str
-    likeness: str
-    item: str
-    reversed: bool = False  #: a later negative line took it back
 
 
 @dataclass(slots=True)
@@ -55,6 +44,8 @@ class Book:
     patient: dict[str, Any]
     guarantor: dict[str, Any] | None
     chart: dict[str, str]
+    stopped: str = ""  #: why nobody is asked
+    patient_only: bool = False  #: a confidential visit: the guarantor learns of nothing
     id: int | None = None
     balance: int = 0
     was: int = 0  #: the balance when it was loaded
@@ -65,10 +56,16 @@ class Book:
     entries: list[dict[str, Any]] = field(default_factory=list)  #: still to be written
     errands: list[errands.Wanted] = field(default_factory=list)
     closed: list[Ask] = field(default_factory=list)
+    window: gathering.Window | None = None  #: something is owed, and nobody is asked yet: more may come
+    gathers: bool = False  #: the window is new, or was moved
+    identified: str | None = None  #: the PID-3 by which its identities are on record; None: none are
+    changes: list[int] = field(default_factory=list)  #: messages that changed its people or patient, still to be noted
+    renewed: bool = False  #: the names or contacts of its people changed
 
     def add(self, cause: str, kind: str, amount: int, at: dt.datetime, **more: Any) -> None:
         """Append one entry; `cause` is unique in the whole ledger."""
         line = Line(amount, kind, more.get("reference", ""), more.get("likeness", ""), more.get("item", ""))
+        line.message_id = more.get("message_id") or 0
         self.lines.append(line)
         self.balance += amount
         blank = {"message_id": None, "payment_id": None, "reference": "", "likeness": "", "item": "", "text": None}
@@ -82,11 +79,15 @@ def load(tx: Tx, keys: Iterable[str]) -> dict[str, Book]:
     books = {row.key: _book(row) for row in rows}
     by_id = {book.id: book for book in books.values()}
     if by_id:
-        columns = (entry.c.account_id, entry.c.amount, entry.c.kind, entry.c.reference, entry.c.likeness, entry.c.item)
+        columns = (
+            entry.c.account_id, entry.c.amount, entry.c.kind, entry.c.reference, entry.c.likeness, entry.c.item,
+            entry.c.message_id,
+        )  # fmt: skip
         for row in tx.all(select(*columns).where(entry.c.account_id.in_(by_id)).order_by(entry.c.id)):
-            by_id[row.account_id].lines.append(Line(row.amount, row.kind, row.reference, row.likeness, row.item))
+            line = Line(row.amount, row.kind, row.reference, row.likeness, row.item, row.message_id or 0)
+            by_id[row.account_id].lines.append(line)
         for book in books.values():
-            pair_reversals(book.lines)
+            pair(book.lines)
         for row in tx.all(select(request).where(request.c.account_id.in_(by_id), request.c.state == "open")):
             by_id[row.account_id].ask = Ask(row.public_id, row.asked, row.id)
         sessions = select(card_session.c.account_id, card_session.c.public_id, card_session.c.amount)
@@ -94,12 +95,16 @@ def load(tx: Tx, keys: Iterable[str]) -> dict[str, Book]:
             sessions.where(card_session.c.account_id.in_(by_id), card_session.c.state.in_(_LIVE_SESSION))
         ):
             by_id[row.account_id].session = (row.public_id, row.amount)
+        if unasked := [book.key for book in books.values() if book.ask is None and book.balance > 0]:
+            for key, window in gathering.load(tx, unasked).items():
+                books[key].window = window
     return books
 
 
 def held_lanes(tx: Tx, lanes: Iterable[str]) -> dict[str, int]:
     """Return the first message that waits for a person in each of these lanes that has one."""
-    where = (message.c.lane.in_(list(set(lanes))), message.c.state == "held")
+    # An ADT that is held holds no money.
+    where = (message.c.lane.in_(list(set(lanes))), message.c.state == "held", message.c.type.not_like("ADT%"))
     first = func.min(message.c.id).label("first")
     return {row.lane: row.first for row in tx.all(select(message.c.lane, first).where(*where).group_by(message.c.lane))}
 
@@ -108,6 +113,7 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     """Write everything that changed, a statement a table; return the books whose request was opened."""
     books = list(books)
     _write_accounts(tx, books)
+    identities.write(tx, books)
     rows = [row | {"account_id": book.id} for book in books for row in book.entries]
     if rows:
         tx.run(insert(entry), rows)
@@ -116,49 +122,17 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     for book, ask in [*moved, *((book, book.ask) for book in opened if book.ask is not None)]:
         tx.moved("request", ask.state, book.facility, book.key, request=ask.public_id)
     errands.add_all(tx, [wanted for book in books for wanted in book.errands])
-    for book in books:
-        if book.balance < 0 and book.entries:
-            holds.add(
-                tx,
-                f"account:{book.id}",
-                "credit_balance",
-                f"the account is {-book.balance} minor units {book.currency} in credit",
-                "refund the payer, or let the credit stand against the next charge",
-            )
-        elif book.was < 0 <= book.balance:
-            holds.close(tx, f"account:{book.id}", "credit_balance")
+    gathering.save(tx, {book.key: book.window for book in books if book.gathers and book.window is not None})
     return opened
 
 
 def _book(row: Any) -> Book:
     return Book(
         key=row.key, source=row.source, facility=row.facility, number=row.number.decode(), currency=row.currency,
-        patient=row.patient, guarantor=row.guarantor, chart=row.chart, id=row.id, balance=row.balance, was=row.balance,
+        patient=row.patient, guarantor=row.guarantor, chart=row.chart, stopped=row.stopped,
+        patient_only=row.patient_only, id=row.id, balance=row.balance, was=row.balance,
+        identified=identities.field(row.chart),
     )  # fmt: skip
-
-
-def pair_reversals(lines: list[Line]) -> None:
-    """Mark the positive lines that later negative ones took back, and only those (`reverses`)."""
-    for line in lines:
-        line.reversed = False
-    for position, line in enumerate(lines):
-        if line.amount < 0 and line.kind != "card":
-            for earlier in lines[:position]:
-                if reverses(line, earlier):
-                    earlier.reversed = True
-                    break
-
-
-def reverses(line: Line, earlier: Line) -> bool:
-    """Say whether a negative line takes an earlier positive one back.
-
-    The same amount, and evidence that it is the same thing: Transaction ID (FT1-2) or code (FT1-7). For a payment made
-    elsewhere the exact amount is the evidence, because desks do not know our lines.
-    """
-    if earlier.reversed or earlier.amount != -line.amount:
-        return False
-    same = bool(line.reference and line.reference == earlier.reference) or bool(line.item and line.item == earlier.item)
-    return same or line.kind == "payment"
 
 
 def _write_accounts(tx: Tx, books: list[Book]) -> None:
@@ -169,7 +143,8 @@ def _write_accounts(tx: Tx, books: list[Book]) -> None:
             {
                 "key": book.key, "source": book.source, "facility": book.facility, "number": book.number.encode(),
                 "currency": book.currency, "balance": book.balance, "patient": book.patient,
-                "guarantor": book.guarantor, "chart": book.chart, "created_at": tx.now,
+                "guarantor": book.guarantor, "chart": book.chart, "created_at": tx.now, "stopped": book.stopped,
+                "patient_only": book.patient_only,
             }
             for book in new
         ]  # fmt: skip
@@ -178,13 +153,13 @@ def _write_accounts(tx: Tx, books: list[Book]) -> None:
             book.id = ids[book.key]
     if old:
         statement = update(account).where(account.c.id == bindparam("which"))
-        values: dict[str, Any] = {
-            name: bindparam(f"new_{name}") for name in ("balance", "patient", "guarantor", "chart")
-        }
+        columns = ("balance", "patient", "guarantor", "chart", "stopped", "patient_only")
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
         rows = [
             {
                 "which": book.id, "new_balance": book.balance, "new_patient": book.patient,
-                "new_guarantor": book.guarantor, "new_chart": book.chart,
+                "new_guarantor": book.guarantor, "new_chart": book.chart, "new_stopped": book.stopped,
+                "new_patient_only": book.patient_only,
             }
             for book in old
         ]  # fmt: skip
@@ -235,10 +210,3 @@ def has_payment_of(tx: Tx, book: Book, amount: int) -> bool:
     """Say whether a payment of exactly this amount came through us for this account."""
     statement = select(payment.c.id).where(payment.c.account_id == book.id, payment.c.amount == amount)
     return tx.one(statement) is not None
-
-
-def has_unposted_payment(tx: Tx, book: Book) -> bool:
-    """Say whether a payment through us may not be in the chart yet."""
-    pending = posting.c.state.not_in([states.Posting.ACCEPTED])
-    statement = select(posting.c.id).join(payment, payment.c.id == posting.c.payment_id)
-    return tx.one(statement.where(payment.c.account_id == book.id, pending).limit(1)) is not None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from chartpost.adapter.errors import CannotStore
+from chartpost.adapter.ledger.holds import likeness
 from chartpost.adapter.ledger.intake_sql import Cursor, Postgresql, Sqlite, Values
 from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Hold, Message
@@ -36,6 +37,8 @@ class Row(NamedTuple):
     reason: str
     since: int | None  #: a copy received at or after this time (microseconds) is a duplicate; None: judged alone
     back: int = 0  #: how many rows before this one its batch stands; 0: it came by itself
+    #: Of a batch: cause, text and fix of a hold on it, unless all that is in it came before.
+    hold: tuple[str, str, str] | None = None
 
 
 class Fate(NamedTuple):
@@ -109,6 +112,7 @@ class Intake:
                 fates = []
                 for row in rows:
                     fates.append(self._store_one(cursor, row, fates))
+                self._tell_of_batches(cursor, rows, fates)
             cursor.execute("COMMIT")
             return fates
         finally:
@@ -144,8 +148,19 @@ class Intake:
                 row = row._replace(state=Message.HELD.value, reason=reason)
         number = self._sql.insert(cursor, _values(row, parent))
         if changed is not None:
-            cursor.execute(self._sql.hold, _hold(number, changed.id, row.received_at))
+            cursor.execute(self._sql.hold, _hold(number, changed.id, row.received_at, row.source))
         return Fate(number, row.state, row.ack_code)
+
+    def _tell_of_batches(self, cursor: Cursor, rows: list[Row], fates: list[Fate]) -> None:
+        """Open the holds that batches ask for; a copy of a batch was told of when the first came."""
+        for place, (row, fate) in enumerate(zip(rows, fates, strict=True)):
+            if row.hold is None:
+                continue
+            inside = [fates[other].state for other in range(place + 1, len(rows)) if rows[other].back == other - place]
+            if any(state != Message.DUPLICATE for state in inside):
+                like = likeness(row.hold[0], row.source)
+                values = (f"message:{fate.id}", *row.hold, Hold.OPEN.value, row.received_at, like)
+                cursor.execute(self._sql.hold, values)
 
     def _drop(self) -> None:
         """Let go of the connection, whatever state it is in: the next commit takes a fresh one."""
@@ -155,12 +170,12 @@ class Intake:
 
 
 def _values(row: Row, parent: int | None = None) -> Values:
-    source, key, control_id, kind, version, lane, received_at, raw, digest, ack_code, state, reason, _, _ = row
+    source, key, control_id, kind, version, lane, received_at, raw, digest, ack_code, state, reason, *_ = row
     sealed = keyring().seal(raw)
     return source, parent, key, control_id, kind, version, lane, received_at, sealed, digest, ack_code, state, reason
 
 
-def _hold(number: int, earlier: int, at: int) -> Values:
+def _hold(number: int, earlier: int, at: int, source: str) -> Values:
     text = (
         f"Message {number} has the control id (MSH-10) of message {earlier}, received before, but another content. "
         "Nothing of it was counted."
@@ -169,4 +184,5 @@ def _hold(number: int, earlier: int, at: int) -> Values:
         "Ask the sending system which of the two is right. If the control id was used again for a new message, "
         "release this one; if it is a mistaken resend, dismiss it."
     )
-    return f"message:{number}", "changed_duplicate", text, fix, Hold.OPEN.value, at
+    like = likeness("changed_duplicate", source)
+    return f"message:{number}", "changed_duplicate", text, fix, Hold.OPEN.value, at, like

@@ -24,7 +24,7 @@ _INSERT = (
     "INSERT INTO message (source, parent_id, control_key, control_id, type, version, lane, received_at, raw, digest,"
     " ack_code, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_HOLD = "INSERT INTO hold (object, cause, text, fix, state, at) VALUES (?, ?, ?, ?, ?, ?)"
+_HOLD = "INSERT INTO hold (object, cause, text, fix, state, at, likeness) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Cursor(Protocol):

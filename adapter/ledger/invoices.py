@@ -56,6 +56,13 @@ class KnownInvoices:
             booked = set(connection.scalars(select(account.c.key).where(account.c.key.in_(lanes)))) if lanes else set()
         return Known(*({row.name: _seen(row, row.lane in booked) for row in rows} for rows in (by_id, by_key)))
 
+    def bodies(self, ids: Collection[str]) -> dict[str, bytes]:
+        """Return the newest state of each of these Invoices, as it was stored."""
+        newest = self._newest(message.c.control_id, ids).subquery()
+        statement = select(message.c.control_id, message.c.raw).where(message.c.id.in_(select(newest.c.id)))
+        with self._store.read() as connection:
+            return {row.control_id: row.raw for row in connection.execute(statement)} if ids else {}
+
     def _newest(self, column: Column[str], wanted: Collection[str]) -> Any:
         newest = (
             select(func.max(message.c.id))

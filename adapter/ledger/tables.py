@@ -123,6 +123,15 @@ account_identity = Table(
     Index("ix_account_identity_key", "key"),
 )
 
+#: The messages that changed whom an account belongs to, or how people are reached, and made no entry.
+account_change = Table(
+    "account_change",
+    metadata,
+    Column("account_id", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("message_id", BigInteger, ForeignKey("message.id"), primary_key=True),
+    Index("ix_account_change_message", "message_id"),
+)
+
 #: One append-only line of an account: always the patient's share. Positive raises what is owed.
 entry = Table(
     "entry",

@@ -22,6 +22,7 @@ from chartpost.adapter.ledger.intake import Fate, Intake
 from chartpost.adapter.ledger.states import Message
 from chartpost.adapter.ledger.store import Clock, utc_now
 from chartpost.adapter.listeners.acks import Acks
+from chartpost.mappings.fhir.ndjson import as_bundle
 from chartpost.queues.consumer import Consumer
 from chartpost.queues.envelope import Envelope
 from chartpost.queues.publisher import NotPublished, Publisher, Refused
@@ -85,14 +86,14 @@ class Hl7Wire:
 
 
 class FhirWire:
-    """Invoices, alone or in Bundles; the answer is an OperationOutcome."""
+    """Invoices, alone, in Bundles or one a line; the answer is an OperationOutcome."""
 
     def __init__(self, receiver: FhirReceiver) -> None:
         self._receiver = receiver
 
     def judge(self, body: bytes, now: int) -> Judged:
         try:
-            judged = self._receiver.judge(body, now)
+            judged = self._receiver.judge(as_bundle(body), now)
         except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:  # it looks into the ledger
             raise CannotStore(f"not judged ({type(error).__name__})") from None
         if not judged.receipts:

@@ -52,7 +52,10 @@ class Clinic:
         self.log: list[dict[str, Any]] = []  #: both directions, oldest first
         self.received: list[dict[str, Any]] = []
         on_charts = FhirCharts(self.charts, Store(ids))
-        self.fhir = FhirServer(on_charts, tokens, lambda name, id, answer: self._note("in", name, id, answer, 0.0))
+        self.fhir = FhirServer(
+            on_charts, tokens, lambda name, id, answer: self._note("in", name, id, answer, 0.0),
+            lambda name, id, answer: self._note("out", name, id, answer, 0.0),
+        )  # fmt: skip
         self.invoices = Invoices(on_charts, invoices_to, invoice_token, functools.partial(self._note, "out"))
 
     def routes(self) -> list[Route | Mount]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .fhir_auth import ALGORITHMS
 from .fhir_json import Resource
+from .fhir_search import PARAMETERS
 
 #: resource type → its interactions (FHIR's type-restful-interaction codes)
 OFFERED: dict[str, tuple[str, ...]] = {
@@ -12,6 +13,7 @@ OFFERED: dict[str, tuple[str, ...]] = {
     "PaymentNotice": ("create", "read", "vread", "search-type"),
     "PaymentReconciliation": ("create", "read", "vread", "search-type"),
     "RelatedPerson": ("read", "vread"),
+    "Subscription": ("create", "read", "vread"),
 }
 #: the letter of a SMART scope that an interaction needs
 LETTERS = {"create": "c", "read": "r", "vread": "r", "update": "u", "search-type": "s"}
@@ -71,7 +73,7 @@ def _resource(type: str, conditional: bool) -> Resource:
     if "create" in offered:
         made["conditionalCreate"] = conditional
     if "search-type" in offered:
-        made["searchParam"] = [{"name": "identifier", "type": "token"}]
+        made["searchParam"] = [{"name": name, "type": kind} for name, kind in PARAMETERS.items()]
     return made
 
 

@@ -4,6 +4,8 @@ POST /_control/fhir/next?answer=400|412|422|500|503|silence|close|late&count=&se
      a status: not applied. silence, close, late: applied, and then not answered, or late
 POST /_control/fhir/conditional?on=0|1     offer conditional create, or not: then If-None-Exist is not looked at
 POST /_control/fhir/jwks?url=              where the keys of the SMART client are
+POST /_control/fhir/subscription?id=&do=heartbeat|skip|repeat|restart|off      of one Subscription: say that it lives;
+     count the next event and do not send it; send the last one again; count from 1 again; end it, and say so
 GET  /_control/fhir/received               every create, with what was answered
 """
 
@@ -43,6 +45,8 @@ class FhirControl:
                 case "jwks":
                     require_loopback(urlsplit(query["url"]).hostname or "")
                     self.server.tokens.jwks_url = query["url"]
+                case "subscription":
+                    self.server.subscriptions.act(query["id"], query["do"])
                 case _:
                     return JSONResponse({"error": f"no control named {what}"}, 404)
         except (KeyError, ValueError) as error:

@@ -191,10 +191,24 @@ _RULES: dict[str, Check] = {
         "amount": Element(MONEY, required=True),
         "paymentStatus": Element(CONCEPT),
     }),
+    "Subscription": _object(_EVERY | {
+        "status": Element(_code("requested", "active", "error", "off"), required=True),
+        "contact": Element(ANYTHING, many=True),
+        "end": Element(TIME),
+        "reason": Element(TEXT, required=True),
+        "criteria": Element(TEXT, required=True),
+        "error": Element(TEXT),
+        "channel": Element(_object({
+            "type": Element(_code("rest-hook", "websocket", "email", "sms", "message"), required=True),
+            "endpoint": Element(TEXT),
+            "payload": Element(TEXT),
+            "header": Element(TEXT, many=True),
+        }), required=True),
+    }),
 }  # fmt: skip
 
 
 def problems(resource: Resource) -> list[Issue]:
-    """List what is wrong with a PaymentReconciliation or a PaymentNotice; the texts hold no values of it."""
+    """List what is wrong with a resource that can be created; the texts hold no values of it."""
     type = resource["resourceType"]
     return list(_RULES[type](resource, type))

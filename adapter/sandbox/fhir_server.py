@@ -1,7 +1,7 @@
 """The clinic's FHIR server at `/fhir`: R4, JSON, exact decimals, versions, and an OperationOutcome for every mistake.
 
 It offers what `fhir_capability.py` says. A PaymentReconciliation is a payment on the chart of the Invoice it names;
-of an Invoice a partner may change nothing but the status.
+of an Invoice a partner may change nothing but the status; who makes a Subscription is told when Invoices change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,7 +24,9 @@ from .fhir_charts import FhirCharts
 from .fhir_http import base_of, body_of, headers_of, of_type, preferred, reply
 from .fhir_json import Issue, Refused, Resource, decode, encode
 from .fhir_rules import problems
+from .fhir_search import search
 from .fhir_store import Version, identifiers
+from .fhir_subscriptions import Subscriptions
 from .forms import FormError, fields
 
 _READ = {"vread": "GET", "read": "GET", "search-type": "GET", "update": "PUT", "create": "POST"}
@@ -34,10 +36,14 @@ Note = Callable[[str, str, str], None]
 
 
 class FhirServer:
-    """The endpoints over the store of the charts. `note(name, id, answer)` writes the clinic's interface log."""
+    """The endpoints over the store of the charts.
 
-    def __init__(self, charts: FhirCharts, tokens: Tokens, note: Note) -> None:
+    `note(name, id, answer)` writes what came into the clinic's interface log, `told` what its subscriptions send.
+    """
+
+    def __init__(self, charts: FhirCharts, tokens: Tokens, note: Note, told: Note) -> None:
         self.store, self.charts, self.tokens, self.note = charts.store, charts, tokens, note
+        self.subscriptions = Subscriptions(charts.store, told)
         self.faults = Faults({"400", "412", "422", "500", "503"} | _LATE)
         self.conditional = True
         self.received: list[dict[str, Any]] = []
@@ -104,24 +110,12 @@ class FhirServer:
         return reply(200, found.resource, headers_of(found))
 
     def search(self, request: Request) -> Response:
-        type = request.path_params["type"]
         asked = [(name, value) for name, value in request.query_params.multi_items() if name != "_format"]
-        found = self._found(type, asked)
-        base, query = base_of(request), f"?{urlencode(asked)}" if asked else ""
-        return reply(200, {
-            "resourceType": "Bundle",
-            "type": "searchset",
-            "total": len(found),
-            "link": [{"relation": "self", "url": f"{base}/{type}{query}"}],
-            "entry": [
-                {"fullUrl": f"{base}/{one.reference}", "resource": one.resource, "search": {"mode": "match"}}
-                for one in found
-            ],
-        })  # fmt: skip
+        return reply(200, search(self.store, request.path_params["type"], asked, base_of(request)))
 
     def _found(self, type: str, asked: list[tuple[str, str]]) -> list[Version]:
         if any(name != "identifier" for name, _ in asked):
-            raise Refused(400, Issue("not-supported", "the only search parameter here is identifier"))
+            raise Refused(400, Issue("not-supported", "the only parameter of a condition is identifier"))
         return self.store.find(type, *(token for _, token in asked))
 
     async def create(self, request: Request) -> Response:
@@ -184,6 +178,8 @@ class FhirServer:
             if self.store.get("PaymentReconciliation", payment.removeprefix("PaymentReconciliation/")) is None:
                 raise Refused(422, Issue("not-found", "no such payment here", "PaymentNotice.payment"))
             return self.store.put(resource)
+        if resource["resourceType"] == "Subscription":
+            return self.subscriptions.create(resource, base)
         parts = self.charts.allocations(resource, base)
         made = self.store.put(resource)
         self.charts.post(made.resource, parts, made.at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ class Store:
 
     def __init__(self, ids: Ids) -> None:
         self.ids = ids
+        self.on_put: Callable[[Version], None] = lambda version: None  #: is told of every version
         self._kept: dict[tuple[str, str], list[Version]] = {}
 
     def put(self, resource: Resource, id: str = "") -> Version:
@@ -48,6 +49,7 @@ class Store:
         head = {"resourceType": resource["resourceType"], "id": id, "meta": meta}
         made = Version(head | {name: value for name, value in resource.items() if name not in head}, number, now)
         versions.append(made)
+        self.on_put(made)
         return made
 
     def get(self, type: str, id: str, number: int | None = None) -> Version | None:

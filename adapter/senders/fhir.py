@@ -18,11 +18,13 @@ from pydantic import model_validator
 from chartpost.adapter.errors import Ambiguous, ChartpostError, Permanent, Transient
 from chartpost.adapter.fhirclient import FhirClient, Server, reasons, resource, succeeded, version
 from chartpost.adapter.httpcall import Reply
-from chartpost.adapter.ports import Answer, Verdict
+from chartpost.adapter.ports import Answer, Page, Verdict
+from chartpost.mappings import postingmap
 from chartpost.mappings.fhir import jsontext
 
 #: The system of the identifier that is the posting's id.
 POSTING = "urn:chartpost:posting"
+_REPEATS = "the server cannot be asked whether it has a posting already, so it must not be sent again: resend: never"
 PAYMENT_STATUS = "http://terminology.hl7.org/CodeSystem/paymentstatus"
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -32,9 +34,13 @@ _PLACE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/
 class FhirSender:
     """A destination that speaks FHIR over HTTP (ports.Sender)."""
 
-    def __init__(self, client: FhirClient, recipient: str = "") -> None:
-        """Send through `client`; with `recipient` ("Organization/1"), tell of payments by a PaymentNotice as well."""
-        self._client, self._recipient = client, recipient
+    def __init__(self, client: FhirClient, recipient: str = "", map: str = "", *, repeats: bool = False) -> None:
+        """Send through `client` what `map` writes.
+
+        With `recipient` ("Organization/1"), tell by a PaymentNotice as well. `repeats`: after silence the same posting
+        is sent again.
+        """
+        self._client, self._recipient, self._map, self._repeats = client, recipient, map, repeats
 
     def send(self, body: bytes, control_id: str) -> Answer:
         """Create the resource in `body`, whose identifier is `control_id`, unless the server has it already.
@@ -54,6 +60,10 @@ class FhirSender:
         """Read what a source's resource refers to (ports.Server): the chart that is told is the one that knows."""
         return self._client.read(reference)
 
+    def search(self, target: str) -> Page:
+        """Search what a source's server has (ports.Server)."""
+        return self._client.search(target)
+
     def settle_invoice(self, reference: str) -> Answer:
         """Set the status of an issued Invoice to balanced and leave everything else of it as it is.
 
@@ -71,17 +81,27 @@ class FhirSender:
     def check(self) -> list[str]:
         """Say what keeps the server from taking our postings (ports.Checkable). Reads its CapabilityStatement."""
         try:
-            offered = self._client.offer("PaymentReconciliation").get("interaction") or ()
+            kind = getattr(postingmap.load(self._map), "writes", "PaymentReconciliation")
+        except postingmap.MapError:
+            kind = "PaymentReconciliation"  # the map's own problems are told elsewhere
+        try:
+            offer = self._client.offer(kind)
         except ChartpostError as error:
             return [f"{error}; check base_url, the token or smart, and the network"]
-        if not any(isinstance(one, dict) and one.get("code") == "create" for one in offered):
-            return ["it offers no create of PaymentReconciliation; compare base_url/metadata, and choose another type"]
-        return []
+        if "create" not in _interactions(offer):
+            return [f"it offers no create of {kind}; compare base_url/metadata, and choose another type"]
+        return [_REPEATS] if self._repeats and _blind(offer) else []
 
     def _create(self, kind: str, body: bytes, value: str) -> tuple[Answer, str]:
         """Return the answer, and the place of what is there now ("PaymentReconciliation/7") where it is known."""
         headers = {"Prefer": "return=minimal"}
-        if self._client.offer(kind).get("conditionalCreate") is True:
+        offer = self._client.offer(kind)
+        if _blind(offer):
+            if self._repeats:
+                raise Permanent(_REPEATS)
+        elif value not in _identifiers(jsontext.decode(body)):
+            raise Permanent(f"the posting has no identifier {POSTING} with its own id: the map must write one")
+        elif offer.get("conditionalCreate") is True:
             headers["If-None-Exist"] = f"identifier={POSTING}|{value}"
         else:
             found, reply = self._search(kind, value)
@@ -188,16 +208,30 @@ def _posting(body: bytes, control_id: str) -> dict[str, Any]:
         raise Permanent(f"the posting is no FHIR JSON: {error}") from None
     if not isinstance(posting, dict) or not isinstance(posting.get("resourceType"), str):
         raise Permanent("the posting is no FHIR resource: this destination needs a map that writes one")
-    if not _ID.fullmatch(control_id) or control_id not in _identifiers(posting):
+    if not _ID.fullmatch(control_id) or control_id not in _identifiers(posting) + _identifiers(posting, None):
         raise Permanent(f"the posting has no identifier {POSTING} with its own id: the map must write one")
     return posting
 
 
-def _identifiers(found: Mapping[str, Any]) -> list[Any]:
+def _interactions(offer: Mapping[str, Any]) -> set[Any]:
+    given = offer.get("interaction")
+    return {one.get("code") for one in given if isinstance(one, dict)} if isinstance(given, list) else set()
+
+
+def _blind(offer: Mapping[str, Any]) -> bool:
+    """Say whether a server takes resources of a type, and cannot be asked whether it has one already.
+
+    Then a posting is sent once, and after silence a person looks. Its identifier may stand without a system.
+    """
+    offered = _interactions(offer)
+    return "create" in offered and "search-type" not in offered and offer.get("conditionalCreate") is not True
+
+
+def _identifiers(found: Mapping[str, Any], system: str | None = POSTING) -> list[Any]:
     """Return the values of the identifiers that are posting ids. One such identifier may stand without a list in R4."""
     given = found.get("identifier")
     given = given if isinstance(given, list) else [given]
-    return [one.get("value") for one in given if isinstance(one, dict) and one.get("system") == POSTING]
+    return [one.get("value") for one in given if isinstance(one, dict) and one.get("system") == system]
 
 
 def _place(kind: str, reply: Reply) -> str:
@@ -235,4 +269,4 @@ class Options(Server):
 
 def from_settings(options: Options) -> FhirSender:
     """Make the sender of one configured destination."""
-    return FhirSender(FhirClient(options), options.recipient)
+    return FhirSender(FhirClient(options), options.recipient, options.map, repeats=options.resend != "never")

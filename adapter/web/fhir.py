@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import NamedTuple
@@ -24,8 +25,10 @@ from starlette.types import Receive, Scope, Send
 
 from chartpost.adapter import log
 from chartpost.adapter.errors import CannotStore
+from chartpost.adapter.flow.found import turn
+from chartpost.adapter.flow.notified import Subscriptions
 from chartpost.adapter.flow.receive import Receipt
-from chartpost.adapter.flow.receive_fhir import FhirReceiver, too_long
+from chartpost.adapter.flow.receive_fhir import NOTIFICATION, FhirReceiver, too_long
 from chartpost.adapter.flow.receive_invoice import ID, Asked, Refused
 from chartpost.adapter.flow.reconciliations import Reconciliations, UnknownPage
 from chartpost.adapter.ledger.columns import micros
@@ -35,10 +38,11 @@ from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.web.body import whole_body
 from chartpost.adapter.web.fhir_answers import answered
 from chartpost.adapter.web.fhir_capability import capability
+from chartpost.adapter.web.fhir_notified import heard
 from chartpost.adapter.web.fhir_outcome import fhir, said
 from chartpost.adapter.web.fhir_search import searchset, understood
 from chartpost.adapter.web.fhir_table import INTERACTIONS, KEPT, VERSIONS, Interaction, fits
-from chartpost.mappings.fhir.outcome import Issue
+from chartpost.mappings.fhir.outcome import Issue, note
 
 #: Content types of FHIR's JSON, old names among them; no content type at all is taken for it.
 _JSON = ("", "application/fhir+json", "application/json", "application/json+fhir", "text/json")
@@ -58,8 +62,22 @@ class FhirDoor:
     receiver: FhirReceiver
     reconciliations: Reconciliations
     tokens: tuple[str, ...] = field(repr=False)  #: the token, and the one before it while senders change over
+    subscriptions: Subscriptions
     #: One body at a time: what is known of an Invoice must not change between the look and the commit.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep out other bodies, and errands that find Invoices of this source meanwhile."""
+        async with self.turn:
+            others = turn(self.receiver.rules.source)
+            # Not by a thread that waits for it: one whose request is cancelled would keep it for ever.
+            while not others.acquire(blocking=False):
+                await asyncio.sleep(0.002)
+            try:
+                yield
+            finally:
+                others.release()
 
 
 class _Call(NamedTuple):
@@ -139,7 +157,8 @@ class FhirFace:
             if len(self._doors) != 1:
                 return None
             [name], path = self._doors, rest.strip("/")
-        return self._doors[name], f"{self._url}/fhir/{name}", path
+        # An endpoint with a slash at its end, and what a server adds to it with another one.
+        return self._doors[name], f"{self._url}/fhir/{name}", path.strip("/")
 
     async def _handle(self, interaction: Interaction, call: _Call) -> Response:
         match interaction.handler:
@@ -161,11 +180,15 @@ class FhirFace:
     async def _take(self, call: _Call, asked: Asked) -> Response:
         """Judge a body, store what is to be stored, and answer once it is durable."""
         receiver = call.door.receiver
-        _check_content(call.request, VERSIONS[receiver.rules.version][1])
         body = await whole_body(call.request, receiver.rules.max_bytes)
-        async with call.door.turn:
+        if not body and asked.interaction == "bundle" and await run_in_threadpool(call.door.subscriptions.empty):
+            return said(200, note("the Invoices of this source are looked for now"))
+        _check_content(call.request, VERSIONS[receiver.rules.version][1])
+        async with call.door.alone():
             now = self._clock()
             judged = await run_in_threadpool(receiver.judge, body, micros(now), asked)
+            if judged.kind == NOTIFICATION:
+                return await run_in_threadpool(heard, call.door.subscriptions, judged.resource, body, micros(now))
             fates: list[Fate] = []
             if judged.receipts:
                 waiting = _Stored()

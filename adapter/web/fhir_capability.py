@@ -19,7 +19,8 @@ _INVOICE = (
 )
 _BUNDLES = (
     f"Bundles are taken at the base and at /Bundle: {', '.join(BUNDLES)}. All but a batch are all or nothing. "
-    "Resources other than Invoice are kept for the Invoices in the same Bundle that refer to them, and answered 202."
+    "Resources other than Invoice are kept for the Invoices in the same Bundle that refer to them, and answered 202. "
+    "At the base also notifications of subscriptions (R4 rest-hook, R4 and R4B Backport, R5), answered 200."
 )
 
 

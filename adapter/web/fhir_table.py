@@ -21,11 +21,12 @@ class Interaction(NamedTuple):
 
 INTERACTIONS = (
     Interaction("GET", "metadata", "metadata", "Tell what this server does"),
-    Interaction("POST", "", "bundle", "Take the Invoices of a Bundle"),
+    Interaction("POST", "", "bundle", "Take the Invoices of a Bundle, or a notification"),
     Interaction("POST", "Bundle", "bundle", "Take the Invoices of a Bundle"),
     Interaction("POST", "$process-message", "message", "Take the Invoices of a message"),
     Interaction("POST", "Invoice", "create", "Take an Invoice"),
     Interaction("PUT", "Invoice/{id}", "update", "Take the newest state of an Invoice"),
+    Interaction("POST", "Invoice/{id}", "update", "The same, from a rest-hook that posts"),
     Interaction("GET", RECONCILIATION, "search", "Search payments"),
     Interaction("POST", f"{RECONCILIATION}/_search", "search", "Search payments"),
     Interaction("GET", f"{RECONCILIATION}/{{id}}", "read", "Read a payment"),

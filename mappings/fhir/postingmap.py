@@ -1,4 +1,4 @@
-"""The map file for what goes out as FHIR: a PaymentReconciliation or a PaymentNotice.
+"""The map file for what goes out as FHIR: a PaymentReconciliation, a PaymentNotice, or a Basic with extensions.
 
 Rows say: this element is this value, or this constant. Each target is looked up in the resource of the map's version,
 so that a misspelt element is a problem of the file, with its line, and not of the first payment.
@@ -14,53 +14,31 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from chartpost.mappings import movement
+from chartpost.mappings import movement, named
 from chartpost.mappings.fhir.versions import Element, Version, elements, root, unfit
-from chartpost.mappings.mapfile import TableSpec, _Part
-from chartpost.mappings.movement import KindSpec, PaymentKind
-from chartpost.mappings.yamltext import Document
+from chartpost.mappings.layers import Layers
+from chartpost.mappings.overlay import Overlay
 
 __all__ = ["RESOURCES", "FhirMap", "FhirRow", "Step", "compile_map", "typed"]
 
 #: What a map may write.
-RESOURCES = ("PaymentReconciliation", "PaymentNotice")
+RESOURCES = ("PaymentReconciliation", "PaymentNotice", "Basic")
 #: The values that a row may name: those of every map, then what the payment is for, and who the patient is.
-VALUES = movement.COMMON | {
-    "owed_type",  # Invoice; Account or Encounter where the charge came by HL7
-    "owed_reference",  # Invoice/12
-    "owed_system",
-    "owed_identifier",
-    "owed_identifier_type",  # AN or VN of HL7 table 0203, where the charge came by HL7
-    "owed_assigner",
-    "account_reference",
-    "patient_reference",
-    "patient_system",
-    "patient_identifier",
-}
+VALUES = movement.COMMON | named.OWED | named.PATIENT | {"account_reference"}
 
 Step: TypeAlias = tuple[str, int | None]  #: an element's name, and its place where it is a list
 _STEP = re.compile(r"([a-z][A-Za-z0-9]*)(?:\[(0|[1-9]\d?)\])?")
 
 
-class FhirRowSpec(_Part):
+class FhirRowSpec(movement.LineSpec):
     """One row as it is written."""
 
-    target: str
-    value: str | None = None
-    constant: str | None = None
-    required: bool = False
-    kinds: tuple[PaymentKind, ...] = ()
-    note: str = ""
 
-
-class FhirPostingSpec(_Part):
+class FhirPostingSpec(movement.HeadSpec):
     """The file as it is written."""
 
-    note: str = ""
-    writes: Literal["PaymentReconciliation", "PaymentNotice"]
+    writes: Literal["PaymentReconciliation", "PaymentNotice", "Basic"]
     version: Version
-    kinds: dict[PaymentKind, KindSpec]
-    media: TableSpec | None = None
     rows: list[FhirRowSpec]
 
 
@@ -70,7 +48,6 @@ class FhirRow(movement.Row):
 
     steps: tuple[Step, ...]
     element: Element  #: that the last step names
-    kinds: frozenset[str]  #: of movement that it is for; empty is all
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +58,10 @@ class FhirMap(movement.Stated):
     rows: tuple[FhirRow, ...]
     format: ClassVar[str] = "fhir"  #: last part of the name of the queue that carries them
     content_type: ClassVar[str] = "application/fhir+json"
-
-    def rows_for(self, kind: str) -> tuple[FhirRow, ...]:
-        """Return the rows that one kind of movement has."""
-        return tuple(row for row in self.rows if not row.kinds or kind in row.kinds)
+    extension: ClassVar[str] = "json"  #: of a file that holds one
 
 
-def compile_map(document: Document, name: str) -> FhirMap:
+def compile_map(document: Overlay, found: Layers) -> FhirMap:
     """Return the map that a file describes. Raises MapError with every problem."""
     try:
         spec = FhirPostingSpec.model_validate(document.data)
@@ -97,31 +71,37 @@ def compile_map(document: Document, name: str) -> FhirMap:
         raise
     model = root(spec.version, spec.writes)
     rows: list[FhirRow] = []
+    compiled = True
     for index, item in enumerate(spec.rows):
-        if row := _row(document, index, item, spec, model):
-            if any(_same(row, other) for other in rows):
-                document.report(("rows", index), f"{row.place} has a row already: one for each kind of movement")
-            rows.append(row)
-    media = dict(spec.media.codes) if spec.media else {}
-    made = FhirMap(name, spec.version, dict(spec.kinds), media, spec.writes, tuple(rows))
-    if not document.problems:  # a row that could not be compiled may be the one that is missed
+        row = _row(document, index, item, spec, model)
+        if row is None:
+            compiled = False
+            continue
+        if any(row.steps == other.steps and movement.meet(row, other) for other in rows):
+            document.report(("rows", index), f"{row.place} has a row already: one for each kind of movement")
+        rows.append(row)
+    made = FhirMap(
+        name=found.name,
+        version=spec.version,
+        kinds=dict(spec.kinds),
+        media=movement.codes(spec.media),
+        tables=movement.tables(spec),
+        writes=spec.writes,
+        rows=tuple(rows),
+        files=found.files,
+        edition=found.version,
+    )
+    if compiled:  # a row that could not be compiled may be the one that is missed
         _check_required(document, made, model)
-    if not media and any(row.value == "code" for row in rows) and not all(kind.code for kind in spec.kinds.values()):
-        document.report((), "a row names `code`: say under `media:` what each way to pay is called")
+    movement.check_media(document, spec, spec.rows)
     document.check()
     return made
 
 
-def _row(document: Document, index: int, spec: FhirRowSpec, file: FhirPostingSpec, model: Any) -> FhirRow | None:
+def _row(document: Overlay, index: int, spec: FhirRowSpec, file: FhirPostingSpec, model: Any) -> FhirRow | None:
     """Return the compiled row, None when it cannot be compiled."""
     where = ("rows", index)
-    if (spec.value is None) == (spec.constant is None):
-        document.report(where, "a row needs either `value` or `constant`")
-    if spec.value is not None and spec.value not in VALUES:
-        document.report((*where, "value"), f"unknown value {spec.value!r}; known: {', '.join(sorted(VALUES))}")
-    for kind in spec.kinds:
-        if kind not in file.kinds:
-            document.report((*where, "kinds"), f"`kinds` of the map says nothing about {kind}")
+    movement.check_row(document, where, spec, file, VALUES)
     try:
         steps, element = _target(spec.target, f"{file.version} {file.writes}", model)
     except ValueError as error:
@@ -134,9 +114,10 @@ def _row(document: Document, index: int, spec: FhirRowSpec, file: FhirPostingSpe
         value=spec.value or "",
         constant=spec.constant or "",
         required=spec.required,
+        table=spec.table or "",
+        kinds=frozenset(spec.kinds),
         steps=steps,
         element=element,
-        kinds=frozenset(spec.kinds),
     )
 
 
@@ -168,16 +149,10 @@ def _target(text: str, resource: str, model: Any) -> tuple[tuple[Step, ...], Ele
     return tuple(steps), element
 
 
-def _same(one: FhirRow, other: FhirRow) -> bool:
-    """Whether two rows would fill the same element of the same posting."""
-    apart = one.kinds and other.kinds and one.kinds.isdisjoint(other.kinds)
-    return one.steps == other.steps and not apart
-
-
-def _check_required(document: Document, map: FhirMap, model: Any) -> None:
+def _check_required(document: Overlay, map: FhirMap, model: Any) -> None:
     """Report what the version requires, in the resource and in every object that a row begins, and no row fills."""
     for kind in map.kinds:
-        for missing in _unfilled([row.steps for row in map.rows_for(kind)], model):
+        for missing in _unfilled([row.steps for row in movement.rows_for(map.rows, kind)], model):
             document.report(("rows",), f"no row fills {missing} of a {kind}, and {map.version} requires it")
 
 

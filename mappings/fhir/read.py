@@ -53,18 +53,19 @@ def _named(data: Any) -> tuple[str, str]:
 
 
 def read(
-    invoice: Any, map: Map, *, currency: str, region: str, timezone: str, id: str = "", around: Sequence[Any] = ()
-) -> Reading:
+    invoice: Any, map: Map, *, currency: str, region: str, timezone: str, id: str = "", around: Sequence[Any] = (),
+    explained: list[list[str]] | None = None,
+) -> Reading:  # fmt: skip
     """Read an Invoice: who, which account, what is billed, with a trace.
 
     `around` are the resources that came with it or were fetched for it: entries of a Bundle, or bare. `currency`,
-    `region` and `timezone` as for a DFT (read.py). Raises Unreadable with all problems.
+    `region`, `timezone` and `explained` as for a DFT (read.py). Raises Unreadable with all problems.
     """
     kind = invoice.get("resourceType") if isinstance(invoice, dict) else None
     if not isinstance(kind, str) or kind not in map.messages:
         cause = f"this is no resource that map {map.name} reads"
         raise Unreadable([Problem(path="resourceType", cause=cause, fix="send an Invoice")])
-    return _Reader(invoice, map, Context(currency, region, timezone, tables=map.tables), around).reading(id)
+    return _Reader(invoice, map, Context(currency, region, timezone, tables=map.tables, explained=explained), around).reading(id)
 
 
 class _Reader(Rows):
@@ -72,6 +73,7 @@ class _Reader(Rows):
 
     def __init__(self, invoice: dict[str, Any], map: Map, context: Context, around: Sequence[Any]) -> None:
         super().__init__(map, context)
+        self.kind = str(invoice["resourceType"])
         self.people = people(Around(around), invoice)
         self.scope = Scope(invoice, self.people.variables())
 
@@ -82,8 +84,11 @@ class _Reader(Rows):
             self.note("account", path.located(self.scope) if path else "", shown, account)
         chart: dict[str, str] = {}
         values: dict[str, Any] = {}
+        my: dict[str, str] = {}
         for row in self.map.message:
-            if row.target.startswith("chart."):
+            if row.target.startswith("my."):
+                my[row.target[3:]] = self.value(row, self.scope, row.target) or ""
+            elif row.target.startswith("chart."):
                 if found := self.value(row, self.scope, row.target):
                     chart[row.target.removeprefix("chart.")] = found
             elif not row.target.startswith(("patient.", "guarantor.")):
@@ -98,8 +103,9 @@ class _Reader(Rows):
         guarantor = self.party("guarantor", self.scope, "")
         charges = self.charges(status)
         if self.problems:
-            raise Unreadable(self.problems)
-        return Reading(
+            raise Unreadable(self.problems, self.trace)
+        found = Reading(
+            type=self.kind,
             namespace=namespace,
             account=account,
             status=status,
@@ -109,9 +115,14 @@ class _Reader(Rows):
             financial_class=values.get("financial_class") or "",
             balance=values.get("balance"),
             charges=charges,
+            my=my,
             missing=self.people.missing(),
             trace=tuple(self.trace),
         )
+        found = self.conditioned(found)
+        if self.problems:
+            raise Unreadable(self.problems, self.trace)
+        return found
 
     def charges(self, status: str) -> tuple[Charge, ...]:
         """Return what is billed in all, and what of it is the patient's where the sender says that.
@@ -121,6 +132,7 @@ class _Reader(Rows):
         before = len(self.problems)
         values = {row.target: self.charge(row) for row in self.map.charge}
         amount, copay = values.pop("amount"), values.pop("copay", None)
+        my = {name[3:]: values.pop(name) or "" for name in list(values) if name.startswith("my.")}
         if status in STATUSES and status != _ASKS:
             del self.problems[before:]
         elif status == _ASKS and amount is None and len(self.problems) == before:
@@ -129,9 +141,9 @@ class _Reader(Rows):
         found = []
         if amount is not None:
             more = {name: value for name, value in values.items() if value is not None}
-            found.append(Charge(ordinal=1, kind=Kind.CHARGE, amount=amount, **more))
+            found.append(Charge(ordinal=1, kind=Kind.CHARGE, amount=amount, my=my, **more))
         if copay is not None:
-            found.append(Charge(ordinal=2, kind=Kind.COPAY, amount=copay))
+            found.append(Charge(ordinal=2, kind=Kind.COPAY, amount=copay, my=my))
         return tuple(found)
 
     def charge(self, row: Row) -> Any:

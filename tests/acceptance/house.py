@@ -49,10 +49,11 @@ facilities:
       mail: {{sender: Lakeside Billing, address: pay@lakeside.example.org, reply_to: billing@lakeside.example.org}}}}
 sources:
   his:
-    {{type: mllp, listen: "{mllp}", facility: lakeside, share: copay, consent: on_file, destinations: [chart]}}
+    {{type: mllp, listen: "{mllp}", facility: lakeside, share: copay, consent: on_file, destinations: [chart],
+      guard: {{older_than_days: none, requests_an_hour: none}}}}
   ehr:
     {{type: fhir, token: "{invoice-token}", facility: lakeside, share: all, consent: on_file, fetch: fhir,
-      destinations: [fhir]}}
+      destinations: [fhir], guard: {{older_than_days: none, requests_an_hour: none}}}}
 destinations:
   chart: {{type: mllp, address: "{clinic}", map: hl7v2-dft-payment, resend: never, timeout_seconds: 5}}
   fhir:
@@ -176,6 +177,7 @@ class House:
     database: str = "sqlite"
     broker: str = "memory://"
     launch: Launch = CHARTPOST
+    configuration: str = CONFIGURATION
     process: Process | None = None
     starts: int = 0
     ends: list[int | None] = field(default_factory=list)  #: exit codes, −9 for SIGKILL
@@ -200,7 +202,7 @@ class House:
     def start(self, launch: Launch | None = None) -> None:
         """Start it and wait until every door is open, or it is dead."""
         self.config.write_text(
-            CONFIGURATION.format(
+            self.configuration.format(
                 database=self.database,
                 broker=self.broker,
                 http=self.sandbox.doors["http"],

@@ -31,7 +31,7 @@ Passage = tuple[str, int]  #: a point, and the how-manieth passage through it, f
 _PRELOAD = """
     pytest chartpost.adapter.cli chartpost.adapter.wiring chartpost.adapter.providers.stripe
     chartpost.adapter.notifiers.twilio chartpost.adapter.senders.mllp chartpost.adapter.sandbox.__main__
-    chartpost.adapter.senders.fhir chartpost.adapter.notifiers.smtp
+    chartpost.adapter.senders.fhir chartpost.adapter.senders.directory chartpost.adapter.notifiers.smtp
     chartpost.adapter.ledger.migrations chartpost.mappings.hl7.conformance
     chartpost.mappings.fhir.read chartpost.mappings.fhir.write fhirpathpy fhir.resources.R4B.paymentreconciliation
     alembic.command alembic.config anyio._backends._asyncio babel.dates hl7apy.parser hl7apy.v2_5_1 httptools
@@ -151,10 +151,12 @@ def read(path: Path) -> list[Passage]:
 
 def _watch(passages: Passages) -> None:
     """Patch every place where a process may die between two effects."""
+    from chartpost.adapter.dropfolder import DropFolder
     from chartpost.adapter.ledger.intake import Intake
     from chartpost.adapter.notifiers.smtp import SmtpNotifier
     from chartpost.adapter.notifiers.twilio import TwilioNotifier
     from chartpost.adapter.providers.stripe import StripeProvider
+    from chartpost.adapter.senders.directory import DirectorySender
     from chartpost.adapter.senders.fhir import FhirSender
     from chartpost.adapter.senders.mllp import MllpSender
     from chartpost.queues.publisher import Publisher
@@ -167,6 +169,8 @@ def _watch(passages: Passages) -> None:
     _around(passages, TwilioNotifier, "send", lambda *_: "call TwilioNotifier.send")
     _around(passages, SmtpNotifier, "send", lambda *_: "call SmtpNotifier.send")
     _around(passages, MllpSender, "send", lambda *_: "call MllpSender.send")
+    _around(passages, DirectorySender, "send", lambda *_: "call DirectorySender.send")
+    _around(passages, DropFolder, "put_away", lambda *_: "the move of a file")
     for method in ("send", "settle_invoice", "read"):
         _around(passages, FhirSender, method, lambda *_, method=method: f"call FhirSender.{method}")
     _broker_acks(passages)

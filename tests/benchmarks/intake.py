@@ -42,7 +42,8 @@ facilities:
     currency: USD
     provider: card
 sources:
-  his: {type: mllp, listen: "127.0.0.1:0", facility: lakeside, map: hl7v2-dft, share: copay}
+  his: {type: mllp, listen: "127.0.0.1:0", facility: lakeside, map: hl7v2-dft, share: copay,
+    guard: {older_than_days: none, requests_an_hour: none}}
 providers:
   card: {type: stripe, base_url: "http://127.0.0.1:9", secret_key: sk_test_1, webhook_secret: whsec_1}
 """

@@ -16,7 +16,7 @@ from workbench import Workbench, configuration, dft, line
 from chartpost.adapter.errors import Transient
 from chartpost.adapter.flow import receipt, worker
 from chartpost.adapter.ledger import tables
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 from chartpost.queues.consumer import DEAD_REASON, Consumer
 from chartpost.queues.envelope import Envelope
 from chartpost.queues.publisher import Publisher
@@ -49,7 +49,7 @@ class Engine:
         self.name = f"engine-{uuid.uuid4().hex[:8]}"
         kept = configuration()
         sources = {key: one.model_copy(update={"destinations": (self.name,)}) for key, one in kept.sources.items()}
-        options = Plugin(type="broker", map="hl7v2-dft-payment")
+        options = Destination(type="broker", map="hl7v2-dft-payment")
         bench.use(kept.model_copy(update={"sources": sources, "destinations": {self.name: options}}))
         self.topology = worker.topology(bench.flow, f"t-{self.name}")
         self.publisher = Publisher(url, self.topology)

@@ -16,7 +16,7 @@ from fhir_face import TOKEN, door, served
 from workbench import Workbench, configuration
 
 from chartpost.adapter.ledger import tables
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 SOURCE = "fhir_all"
@@ -53,7 +53,7 @@ class Wire:
 @pytest.fixture
 def wire(bench: Workbench) -> Iterator[Wire]:
     settings = configuration()
-    portal = Plugin.model_validate({"type": "pull", "map": "fhir-payment-reconciliation"})
+    portal = Destination.model_validate({"type": "pull", "map": "fhir-payment-reconciliation"})
     source = settings.sources[SOURCE].model_copy(update={"destinations": ("portal",)})
     changed = {"sources": settings.sources | {SOURCE: source}, "destinations": {"portal": portal}}
     bench.use(settings.model_copy(update=changed))

@@ -12,7 +12,7 @@ from workbench import Workbench, configuration, dft, line, unique
 from chartpost.adapter.flow import TRANSLATE, pay, worker
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.ledger import tables
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 from chartpost.queues.consumer import Consumer
 from chartpost.queues.publisher import Publisher, connect
 from chartpost.queues.relay import Relay
@@ -75,7 +75,7 @@ def renamed(other) -> tuple[str, object]:
     """Return the configuration with a destination of its own: queues of postings are called after it."""
     name, kept = f"chart-{uuid.uuid4().hex[:8]}", configuration(other.ready)
     sources = {key: source.model_copy(update={"destinations": (name,)}) for key, source in kept.sources.items()}
-    options = Plugin.model_validate(kept.destinations["chart"].options)
+    options = Destination.model_validate(kept.destinations["chart"].options)
     return name, kept.model_copy(update={"destinations": {name: options}, "sources": sources})
 
 

@@ -58,11 +58,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def test_a_hold_is_retried_and_dismissed_while_serve_runs_and_serve_acts_on_it(house):
     body = (SAMPLES / "05_unknown_code.hl7").read_bytes()
     urlopen(Request(f"{house.sandbox}/clinic/send?name=operator", body)).close()
-    (first,) = house.until(lambda: house.json("holds"))
+    (first,) = house.until(lambda: house.json("holds", "--flat"))
     assert first["cause"] == "unreadable_line"
     code, out, _ = house.run("holds", "retry", first["id"], "--by", "anna")
     assert (code, "the message is read again" in out) == (0, True)
-    (second,) = house.until(lambda: [row for row in house.json("holds") if row["id"] != first["id"]])
+    (second,) = house.until(lambda: [row for row in house.json("holds", "--flat") if row["id"] != first["id"]])
     assert (second["object"], second["state"]) == (first["object"], "open"), "nothing was mended, so it waits again"
     assert house.run("holds", "dismiss", second["id"], "--why", "billed by hand")[0] == 0
     (message,) = [row for row in house.json("messages") if row["id"] == first["object"]]

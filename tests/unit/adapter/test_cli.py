@@ -87,7 +87,7 @@ def test_on_a_narrow_terminal_no_id_is_broken_and_sentences_stand_below_their_ro
     from rich.console import Console
 
     monkeypatch.setattr(shared, "screen", lambda: Console(width=60, highlight=False))
-    lines = run("holds", "--data", ledger)[1].splitlines()
+    lines = run("holds", "--flat", "--data", ledger)[1].splitlines()
     (first,) = [number for number, one in enumerate(lines) if one.startswith("H2  P00000000001  refused")]
     assert lines[first + 1].startswith("    text: ")
     assert any(one.startswith("    fix: ") for one in lines[first:])

@@ -62,8 +62,9 @@ def test_holds_are_retried_by_number_and_each_says_what_happens_now(run, mine):
 
 def test_the_work_list_shows_what_is_open_and_the_rest_on_request(run, mine):
     run("holds", "dismiss", "H1", "--why", "billed by hand", "--data", mine)
-    assert [row["id"] for row in json.loads(run("holds", "--data", mine, "--json")[1])] == ["H2"]
-    assert run("holds", "--data", mine)[1].splitlines()[-1] == "1 hold"
+    assert [row["id"] for row in json.loads(run("holds", "--flat", "--data", mine, "--json")[1])] == ["H2"]
+    assert run("holds", "--flat", "--data", mine)[1].splitlines()[-1] == "1 hold"
+    assert run("holds", "--data", mine)[1].splitlines()[-1] == "1 hold in 1 group"
     assert list(rows(run, mine, "holds")) == ["H1", "H2"]
 
 
@@ -142,3 +143,122 @@ def test_while_somebody_else_writes_it_waits_its_turn(run, mine):
     assert run("holds", "retry", "H1", "--data", mine)[0] == 0
     done.join()
     other.close()
+
+
+# ---------------------------------------------------------------------------------------------- list, show and edit
+
+
+def test_the_work_list_is_shown_in_groups_and_one_by_one(run, mine):
+    groups = json.loads(run("holds", "list", "--data", mine, "--json")[1])
+    assert [(row["example"], row["cause"], row["holds"]) for row in groups] == [
+        ("H1", "unreadable_line", 1), ("H2", "refused", 1),
+    ]  # fmt: skip
+    assert [row["id"] for row in json.loads(run("holds", "list", "--flat", "--data", mine, "--json")[1])] == [
+        "H1",
+        "H2",
+    ]
+    assert run("holds", "--data", mine)[1].splitlines()[-1] == "2 holds in 2 groups"
+
+
+def test_one_hold_is_shown_with_its_story_and_what_can_be_done(run, mine):
+    code, out, _ = run("holds", "show", "h1", "--data", mine)
+    assert code == 0
+    assert "unreadable_line on M3" in out
+    assert 'chartpost holds dismiss H1 --why "…"' in out
+    assert "Halloran" not in out
+    (shown,) = json.loads(run("holds", "show", "H2", "--data", mine, "--json")[1])
+    assert (shown["id"], shown["object"], shown["story"][0]["noun"]) == ("H2", "P00000000001", "message")
+    assert run("holds", "show", "H77", "--data", mine)[0] == 1
+
+
+def test_a_group_is_retried_by_naming_one_of_it(run, mine):
+    code, out, _ = run("holds", "retry", "--like", "H2", "--data", mine, "--json")
+    assert (code, [row["id"] for row in json.loads(out)]) == (0, ["H2"])
+    code, _, err = run("holds", "retry", "--like", "H77", "--data", mine)
+    assert code == 2
+    assert "no open hold is like H77" in err
+
+
+@pytest.fixture
+def unreadable(run, mine):
+    """H1 holds a message of which a line has an unknown code."""
+    from workbench import dft, line
+
+    from chartpost.adapter.keys import data_keys
+    from chartpost.adapter.ledger import tables
+    from chartpost.adapter.ledger.store import Store, sqlite_url
+
+    keys = data_keys(mine)
+    sealed.use(sealed.Keyring(keys.searching, keys.sealing))
+    store = Store.open(sqlite_url(mine))
+    body = dft(line("CO", "5.00"), line("ZB", "40.00"), account="K-9", name="Halloran^Maeve")
+    lane = sealed.keyring().search("his", "lakeside", "K-9")
+    with store.write() as tx:
+        tx.run(tables.message.update().where(tables.message.c.id == 3).values(raw=body, lane=lane))
+    store.close()
+    return body
+
+
+def test_a_correction_shows_where_it_changes_something_asks_and_is_kept(run, mine, unreadable, monkeypatch):
+    asked = []
+    monkeypatch.setattr("typer.confirm", lambda text: not asked.append(text))
+    words = (
+        "holds",
+        "edit",
+        "H1",
+        "--set",
+        "FT1[2]-6=CG",
+        "--why",
+        "told by the clinic",
+        "--by",
+        "anna",
+        "--data",
+        mine,
+    )
+    code, out, _ = run(*words)
+    assert (code, len(asked)) == (0, 1)
+    assert "FT1[2]-6 changes" in out
+    assert "read again, as corrected" in out
+    assert rows(run, mine, "messages")["M3"]["state"] == "received"
+    assert "edited by anna" in run("trace", "M3", "--data", mine)[1]
+
+
+def test_without_a_yes_a_correction_is_not_kept(run, mine, unreadable, monkeypatch):
+    monkeypatch.setattr("typer.confirm", lambda text: False)
+    words = ("holds", "edit", "H1", "--set", "FT1[2]-6=CG", "--why", "a try", "--reveal", "--data", mine)
+    code, out, err = run(*words)
+    assert (code, "nothing was changed" in err) == (1, True)
+    assert 'FT1[2]-6: "ZB" → "CG"' in out
+    assert rows(run, mine, "messages")["M3"]["state"] == "held"
+
+
+def test_a_correction_from_a_file_and_one_that_moves_to_another_account(run, mine, unreadable, tmp_path):
+    path = tmp_path / "corrected.hl7"
+    path.write_bytes(unreadable.replace(b"|ZB|", b"|CG|").replace(b"|K-9^", b"|K-8^"))
+    words = ("holds", "edit", "H1", "--file", path, "--why", "wrong account", "--yes", "--data", mine)
+    code, _, err = run(*words)
+    assert (code, "--move" in err) == (1, True)
+    code, out, _ = run(*words, "--move", "--json")
+    assert (code, json.loads(out)[0]["done"]) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--set", "FT1-6=CG", "--why", " "), "say why"),
+        (("--why", "x"), "--set"),
+        (("--set", "FT1-6=CG", "--file", "x.hl7", "--why", "x"), "--file"),
+        (("--set", "FT1-6=CG", "--why", "x", "--json"), "--yes"),
+        (("--file", "there-is-none.hl7", "--why", "x"), "cannot be read"),
+    ],
+)
+def test_what_is_to_be_corrected_must_be_said_one_way(run, mine, words, why):
+    code, _, err = run("holds", "edit", "H1", *words, "--data", mine)
+    assert code == 2
+    assert why in " ".join(err.replace("│", " ").split())
+
+
+def test_a_correction_that_cannot_be_read_ends_with_1_and_says_where(run, mine, unreadable):
+    code, _, err = run("holds", "edit", "H1", "--set", "FT1[2]-6=ZC", "--why", "x", "--yes", "--data", mine)
+    assert code == 1
+    assert "FT1[2]-6" in err

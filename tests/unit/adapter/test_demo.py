@@ -18,7 +18,7 @@ def test_every_sample_says_what_must_become_of_it():
     samples = Sample.all()
     files = [path for kind in ("hl7", "fhir") for path in (SAMPLES / kind).iterdir()]
     assert len(samples) == len(files) / 2 >= 20
-    keys = {"why", "ack", "state", "hold", "asked", "texted", "pay", "paid", "posted"}
+    keys = {"why", "covers", "ack", "state", "hold", "asked", "texted", "pay", "paid", "posted"}
     for sample in samples:
         assert set(sample.expected) == keys, sample.name
         assert sample.expected["state"] in set(states.Message), sample.name

@@ -111,6 +111,78 @@ def test_what_is_no_such_resource_is_refused_without_repeating_it(server: Script
     assert "Example" not in str(caught.value)
 
 
+# ------------------------------------------------------------------------------------------------------------ searching
+
+PAGE: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "entry": []}
+
+
+def linked(url: Any) -> dict[str, Any]:
+    return PAGE | {"link": [{"relation": "self", "url": "x"}, {"relation": "next", "url": url}]}
+
+
+@pytest.mark.parametrize(
+    ("link", "leads"),
+    [
+        ("Invoice?page=2", "Invoice?page=2"), ("?page=2", "Invoice?page=2"),
+        ("{base}/Invoice?page=2", "Invoice?page=2"), ("/base/Invoice?page=2", "Invoice?page=2"),
+        ("{base}?_getpages=7", "?_getpages=7"),
+    ],
+)  # fmt: skip
+def test_the_next_page_is_at_its_address_on_this_server(server: Scripted, link: str, leads: str) -> None:
+    server.on("GET Invoice", says(200, linked(link.format(base=server.url)), Date="Mon, 04 May 2026 15:01:00 GMT"))
+    server.on("GET ", says(200, PAGE))
+    fhir = client(server, token=SecretStr("secret-word"))
+    first = fhir.search("Invoice?status=issued")
+    assert first.at is not None
+    assert first.at.isoformat() == "2026-05-04T15:01:00+00:00"
+    fhir.search(first.next)
+    assert [asked.path for asked in server.asked] == ["Invoice?status=issued", leads]
+    assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer secret-word"}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://elsewhere.example.org/fhir?page=2", "http://127.0.0.1/base?page=2", "//elsewhere.example.org/x",
+        "file:///etc/hosts", "http://[", "two words", "x\r\nHost: y", "http://127.0.0.1:99999999/", "javascript:1",
+    ],
+)  # fmt: skip
+def test_a_next_page_elsewhere_is_never_asked_for(server: Scripted, link: str) -> None:
+    server.on("GET Invoice", says(200, linked(link)))
+    fhir = client(server)
+    next = fhir.search("Invoice").next
+    with pytest.raises(Permanent, match="another server"):
+        fhir.search(next)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("page", [PAGE, linked(7), linked(""), PAGE | {"link": 7}, PAGE | {"link": [7]}])
+def test_a_page_without_a_next_one_is_the_last(server: Scripted, page: dict[str, Any]) -> None:
+    server.on("GET Invoice", says(200, page))
+    found = client(server).search("Invoice")
+    assert (found.next, found.at) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7), ("0", 0), ("", 0), ("soon", 0), ("-5", 0), ("99999999999999999999", 3600), ("1.5", 0),
+     ("Mon, 04 May 2026 15:01:30 GMT", 30), ("Mon, 04 May 2020 15:01:30 GMT", 0), ("Mon, 99 May 2026", 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_says_how_long_to_wait(server: Scripted, status: int, said: str, seconds: float) -> None:
+    server.on("GET Invoice", says(status, Retry_After=said, Date="Mon, 04 May 2026 15:01:00 GMT"))
+    with pytest.raises(Transient) as caught:
+        client(server).search("Invoice")
+    assert caught.value.wait == seconds
+
+
+def test_a_search_that_is_refused_says_why_and_names_nobody(server: Scripted) -> None:
+    issue = {"severity": "error", "code": "not-supported", "diagnostics": "Ada Example"}
+    server.on("GET Invoice", says(400, {"resourceType": "OperationOutcome", "issue": [issue]}))
+    with pytest.raises(Permanent, match=r"refused the search for Invoices: HTTP 400: not-supported$"):
+        client(server).search("Invoice")
+
+
 # ------------------------------------------------------------------------------------------------------ SMART tokens
 
 

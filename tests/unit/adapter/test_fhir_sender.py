@@ -232,6 +232,53 @@ def test_a_server_that_cannot_be_searched_gets_nothing(server: Scripted, script:
     assert posts(server) == []
 
 
+# ----------------------------------------------------------------------------- a server that cannot be asked at all
+
+BASIC = json.dumps({"resourceType": "Basic", "identifier": [{"use": "usual", "value": ID}]}).encode()
+
+
+def takes_only(server: Scripted, kind: str = "Basic") -> None:
+    """Have the server offer create of one type and nothing else, as Oracle Health does for Basic."""
+    offer = {"type": kind, "interaction": [{"code": "create"}]}
+    server.on(
+        "GET metadata",
+        says(200, {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": [offer]}]}),
+    )
+    server.on(f"POST {kind}", says(201))
+
+
+def test_a_server_that_cannot_be_asked_gets_a_posting_once(server: Scripted) -> None:
+    takes_only(server)
+    assert sender(server, map="oracle-basic-financialtransaction").send(BASIC, ID).verdict is Verdict.ACCEPTED
+    assert [asked.path for asked in server.asked] == ["metadata", "Basic"]
+    assert "if-none-exist" not in posts(server, "Basic")[0].headers
+
+
+def test_a_server_that_cannot_be_asked_gets_nothing_where_silence_would_be_answered_by_sending_again(
+    server: Scripted,
+) -> None:
+    takes_only(server)
+    blind = sender(server, map="oracle-basic-financialtransaction", resend="same_identifier")
+    with pytest.raises(Permanent, match="must not be sent again: resend: never"):
+        blind.send(BASIC, ID)
+    assert posts(server, "Basic") == []
+    assert [text for text in blind.check() if "resend: never" in text] != []
+
+
+def test_where_the_server_can_be_asked_an_identifier_needs_its_system(server: Scripted) -> None:
+    bare = json.dumps({"resourceType": "PaymentReconciliation", "identifier": [{"value": ID}]}).encode()
+    with pytest.raises(Permanent, match="the map must write one"):
+        sender(server).send(bare, ID)
+    assert posts(server) == []
+
+
+def test_the_check_looks_for_what_the_map_writes(server: Scripted) -> None:
+    takes_only(server)
+    assert sender(server, map="oracle-basic-financialtransaction").check() == []
+    (problem,) = sender(server).check()
+    assert problem.startswith("it offers no create of PaymentReconciliation")
+
+
 # -------------------------------------------------------------------------------------------------- PaymentNotice
 
 WITH_NOTICE = {"payment_notice": True, "recipient": "Organization/1"}

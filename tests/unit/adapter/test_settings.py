@@ -165,9 +165,9 @@ def test_the_sandbox_fills_in_its_addresses_and_keys_once_it_is_ready():
 
 def test_a_source_of_no_known_kind_is_told_the_kinds(tmp_path):
     [missing] = problems(changed(tmp_path, ("  his:\n    type: mllp\n", "  his:\n")))
-    assert missing.endswith("sources.his.type: is missing; write mllp, fhir or broker")
+    assert missing.endswith("sources.his.type: is missing; write mllp, fhir, broker or directory")
     [unknown] = problems(None, CHARTPOST_SOURCES__HIS__TYPE="telex")
-    assert "sources.his.type: is none of the known kinds; write mllp, fhir or broker" in unknown
+    assert "sources.his.type: is none of the known kinds; write mllp, fhir, broker or directory" in unknown
 
 
 def test_a_map_must_carry_what_its_source_or_destination_carries():
@@ -298,3 +298,20 @@ def test_keys_that_others_may_read_or_that_are_lost_beside_a_ledger_stop_everyth
     open_to_others, lost = caught.value.problems
     assert "chmod 600" in open_to_others
     assert "restore it from your backup" in lost
+
+
+def test_a_source_that_polls_names_its_server_and_what_it_asks_for(tmp_path):
+    source = "  other:\n    type: fhir\n    facility: lakeside\n    token: 0123456789abcdef\n    share: all\n"
+    there = "  there: {type: fhir, base_url: 'https://x.example.org', map: fhir-payment-reconciliation}\n"
+
+    def found(poll: str) -> list[str]:
+        swaps = ("sources:\n", f"sources:\n{source}    poll: {poll}\n"), ("\ndestinations:\n", f"\ndestinations:\n{there}")
+        return problems(changed(tmp_path, *swaps))
+
+    assert "there is no destination called nowhere" in found("{server: nowhere}")[0]
+    assert "is no destination of type fhir" in found("{server: chart}")[0]
+    for query in ("_sort=date", "status=issued&_count=5", "_lastUpdated:missing=true", "two words", "status", "a=b#c"):
+        [problem] = found(f'{{server: there, query: "{query}"}}')
+        assert "sources.other.poll.query" in problem
+    [problem] = found("{server: there, every: 0}")
+    assert "greater than 0" in problem

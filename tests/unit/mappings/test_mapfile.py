@@ -39,7 +39,8 @@ def test_a_small_map_is_enough() -> None:
 
 
 def test_codes_stay_what_they_look_like() -> None:
-    assert mapfile.parse(GOOD).tables["kinds"] == {"CG": "charge", "NO": "credit", "01": "copay", "1": "payment"}
+    codes = mapfile.parse(GOOD).tables["kinds"].codes
+    assert codes == {"CG": "charge", "NO": "credit", "01": "copay", "1": "payment"}
 
 
 def test_every_mistake_is_reported_with_its_line_in_one_go() -> None:
@@ -69,23 +70,24 @@ tables:
 
 def test_a_table_may_only_mean_kinds_that_exist() -> None:
     assert problems(GOOD.replace("NO: credit", "NO: kredit")) == [
-        "site.yaml:10: code NO means 'kredit', but a kind is one of adjustment, charge, copay, credit, ignore, payment"
+        "site.yaml:10:25: code NO means 'kredit', but a kind is one of adjustment, charge, copay, credit, ignore, "
+        "patient_payment, payment, replacement, void"
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "site.yaml:1: `messages` is missing"),
-        ("a: [", "site.yaml:1: not YAML"),
-        (GOOD + "extends: x\n", "site.yaml:11: `extends` is not known here"),
-        (GOOD.replace("path: FT1-11", "paht: FT1-11"), "site.yaml:7: `paht` is not known here"),
-        (GOOD + "account: [PID-2]\n", "site.yaml:11: `account` stands here a second time"),
+        ("", "site.yaml:1:1: `messages` is missing"),
+        ("a: [", "site.yaml:1:5: not YAML"),
+        (GOOD + "extents: x\n", "site.yaml:11:1: `extents` is not known here"),
+        (GOOD.replace("path: FT1-11", "paht: FT1-11"), "site.yaml:7:22: `paht` is not known here"),
+        (GOOD + "account: [PID-2]\n", "site.yaml:11:1: `account` stands here a second time"),
         (
             GOOD.replace("    codes", "    unknown: charge\n    codes"),
-            "site.yaml:10: `unknown`: input should be 'hold'",
+            "site.yaml:10:5: `unknown`: write hold, ignore, pass, or {value: X}",
         ),
-        (GOOD.replace("  - {target: amount, path: FT1-11}\n", ""), "site.yaml:5: no row has the target amount"),
+        (GOOD.replace("  - {target: amount, path: FT1-11}\n", ""), "site.yaml:5:1: no row has the target amount"),
         ("x: &a [*a]", "nested too deeply"),
     ],
 )

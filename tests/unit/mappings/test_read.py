@@ -156,9 +156,9 @@ def test_a_dft_without_ft1_is_read_and_has_nothing_to_bill(dft: Maker, reading: 
 
 
 def test_a_2_1_dft_without_trigger_event_is_a_dft(dft: Maker, reading: Reader, shipped: Map) -> None:
-    raw = dft(PID, ft1("CG", "5.00"), type="DFT", version="2.1")
+    raw = dft(PID, ft1("CG", amount="2", quantity="5.00"), type="DFT", version="2.1")
     assert message_type(er7.parse(raw)) == "DFT"
-    assert amounts(reading(raw)) == [500]
+    assert amounts(reading(raw)) == [500], "in 2.1 the amount is FT1-10 and the quantity FT1-11"
     assert not accepts(er7.parse(dft(PID, type="ADT^A04")), shipped)
     with pytest.raises(Unreadable, match="MSH-9"):
         reading(dft(PID, type="ADT^A04"))

@@ -52,7 +52,7 @@ def test_an_empty_amount_is_no_amount_and_never_zero() -> None:
         "1,234.56",
         "$5",
         "12.5.0",
-        "5-",
+        "-5-",
         "--5",
         "1e3",
         "١٢",

@@ -102,7 +102,7 @@ def test_a_server_that_does_not_offer_conditional_create_does_not_look_at_the_he
     payment = _payment(invoice, "10.00")
     assert [_post(fhir, payment, **_only(payment)).status_code for _ in range(2)] == [201, 201]
     offered = fhir.get("/metadata").json()["rest"][0]["resource"]
-    assert [kind["conditionalCreate"] for kind in offered if "conditionalCreate" in kind] == [False, False]
+    assert [kind["conditionalCreate"] for kind in offered if "conditionalCreate" in kind] == [False, False, False]
 
 
 def test_a_payment_is_found_by_its_identifier(fhir, invoice) -> None:

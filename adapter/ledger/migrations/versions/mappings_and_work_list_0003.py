@@ -30,6 +30,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "key", name="pk_account_identity"),
     )
     op.create_index("ix_account_identity_key", "account_identity", ["key"])
+    op.create_table(
+        "account_change",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_account_change_account_id"),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name="fk_account_change_message_id"),
+        sa.PrimaryKeyConstraint("account_id", "message_id", name="pk_account_change"),
+    )
+    op.create_index("ix_account_change_message", "account_change", ["message_id"])
     op.create_index("ix_posting_batch", "posting", ["destination", "batch"])
     op.create_table(
         "cursor",

@@ -73,3 +73,55 @@ def test_a_token_has_128_bits_differs_with_every_part_and_tells_nothing_of_the_r
     }  # fmt: skip
     assert len(tokens) == 8
     assert all(len(token) == 22 and "R1" not in token for token in tokens)
+
+
+# --------------------------------------------------------------------------------------------------------- gathering
+
+
+def gathered(made: Book, amount: int, hours: float = 0) -> str:
+    """Add a line so many hours after the beginning, and follow it."""
+    now = MAY + dt.timedelta(hours=hours)
+    made.entries.clear()
+    made.add(f"message:{hours}:1", "charge" if amount > 0 else "credit", amount, now)
+    return ask.follow(made, LINK_KEY, now, None, gather=4)
+
+
+def due(made: Book) -> float | None:
+    """Return after how many hours the payer is asked."""
+    return None if made.window is None else (made.window.due - MAY) / dt.timedelta(hours=1)
+
+
+def test_with_gathering_a_debt_waits_and_opens_nothing():
+    made = book(0)
+    assert gathered(made, 4000) == "to be asked for from 2026-05-04 19:00 UTC"
+    assert (made.ask, made.errands, due(made), made.gathers) == (None, [], 4, True)
+
+
+def test_a_charge_moves_the_time_a_credit_does_not_and_three_times_the_hours_are_the_end():
+    made = book(0)
+    ends = [due(made) for amount, hours in [(4000, 0), (-1000, 1), (500, 3), (500, 6), (500, 9), (500, 11)]
+            if gathered(made, amount, hours)]  # fmt: skip
+    assert ends == [4, 4, 7, 10, 12, 12]
+
+
+def test_what_is_settled_is_forgotten_and_the_next_charge_begins_anew():
+    made = book(0)
+    gathered(made, 4000)
+    assert (gathered(made, -4000, 2), due(made)) == ("", None)
+    gathered(made, 700, 3)
+    assert (due(made), made.window.first) == (7, MAY + dt.timedelta(hours=3))
+
+
+def test_an_open_request_follows_at_once_whatever_is_gathered():
+    made = book(4000, asked=4000)
+    assert gathered(made, 1000) == "request raised from 40.00 to 50.00 USD"
+    assert made.window is None
+
+
+def test_whether_an_entry_would_open_a_request_is_known_before_it_is_made():
+    assert ask.opens(book(0), 1)
+    assert not ask.opens(book(-500), 500), "it only uses up a credit"
+    assert not ask.opens(book(4000, asked=4000), 1000)
+    made = book(0)
+    gathered(made, 4000)
+    assert not ask.opens(made, 1000), "it was counted when the gathering began"

@@ -11,7 +11,7 @@ from workbench import configuration, dft, line, unique
 from chartpost.adapter.flow import deliver
 from chartpost.adapter.ledger import errands, states, tables
 from chartpost.adapter.ports import Answer, Verdict
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def received(other, posting):
 def destination(other, **change):
     kept = configuration(other.ready)
     options = kept.destinations["chart"].options | change
-    places = dict(kept.destinations) | {"chart": Plugin.model_validate(options)}
+    places = dict(kept.destinations) | {"chart": Destination.model_validate(options)}
     return kept.model_copy(update={"destinations": places})
 
 

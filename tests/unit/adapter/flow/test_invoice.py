@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chartpost.adapter.flow import release, translate
+from chartpost.adapter.flow import translate
 from chartpost.adapter.ledger import tables
 from chartpost.mappings import mapfile
 
@@ -149,7 +149,7 @@ def _without_phone(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_number_that_the_same_invoice_brings_later_is_there_when_a_person_tries_again(bench, take, together):
+def test_a_number_that_the_same_invoice_brings_later_is_used_at_once(bench, take, together):
     """As docs/admin/holds.md says of no_phone."""
     bodies = [_without_phone(invoice("50.00")), invoice("50.00")]
     if not together:
@@ -157,10 +157,8 @@ def test_a_number_that_the_same_invoice_brings_later_is_there_when_a_person_trie
     row = take(*bodies)
     assert (row.state, row.reason) == ("ignored", "it states what was counted already")
     assert bench.one(tables.account).patient["contacts"][0]["value"] == "+16085550101"
-    [held] = [row for row in bench.rows(tables.hold) if row.cause == "no_phone"] or [None]
-    if held is not None:
-        assert release.retry(bench.flow, held.id, by="a person").done
-        assert bench.rows(tables.notice)[-1].recipient == b"+16085550101"
+    assert bench.holds() == []
+    assert bench.rows(tables.notice)[-1].recipient == b"+16085550101"
 
 
 def test_a_payer_that_an_invoice_no_longer_names_is_asked_no_more(bench, take):

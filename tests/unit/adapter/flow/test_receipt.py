@@ -12,7 +12,7 @@ from chartpost.adapter.flow import receipt, release
 from chartpost.adapter.ledger import errands, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.senders.broker import Options
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 from chartpost.mappings.receipt import NoReceipt
 from chartpost.queues.envelope import Envelope
 
@@ -24,7 +24,7 @@ def engine(bench):
     """A workbench whose one destination is consumed by somebody else."""
     kept = configuration()
     sources = {name: source.model_copy(update={"destinations": ("engine",)}) for name, source in kept.sources.items()}
-    engine = Plugin(type="broker", map="hl7v2-dft-payment", alert_after_minutes=30)
+    engine = Destination(type="broker", map="hl7v2-dft-payment", alert_after_minutes=30)
     bench.use(kept.model_copy(update={"sources": sources, "destinations": {"engine": engine}}))
     return bench
 

@@ -183,6 +183,18 @@ def test_a_batch_is_split_at_the_door_and_its_parent_kept():
     assert (two.control_id, two.back, two.raw) == ("0816", 2, body(second, PID))
 
 
+def test_a_batch_that_counts_wrongly_is_split_all_the_same_and_asks_for_a_person():
+    whole = RECEIVER.receive(body("BHS|^~\\&|HIS", MSH, PID, FT1, "BTS|1"), NOW)
+    assert whole[0].row.hold is None
+    parent, one = (receipt.row for receipt in RECEIVER.receive(body("BHS|^~\\&|HIS", MSH, PID, FT1, "BTS|2"), NOW))
+    assert parent.reason == "batch of 1; BTS-1 says 2 messages, and the batch has 1"
+    assert (one.state, one.hold) == ("received", None)
+    cause, text, fix = parent.hold
+    assert cause == "batch_count"
+    assert "BTS-1 says 2 messages" in text
+    assert fix
+
+
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 def test_two_messages_in_one_frame_are_two_messages(end):
     rows = [receipt.row for receipt in RECEIVER.receive(body(MSH, PID, MSH, PID, end=end), NOW)]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
-from chartpost.adapter.flow import ERRANDS, release, translate
+from chartpost.adapter.flow import ERRANDS, release, resend, translate
 from chartpost.adapter.ledger import errands, holds, states, tables
 from chartpost.adapter.ledger.store import Store
-from chartpost.adapter.settings import Plugin
+from chartpost.adapter.settings import Destination
 from chartpost.adapter.story import story
 from chartpost.adapter.values import Address
 from chartpost.mappings import mapfile
@@ -220,13 +220,13 @@ def test_a_posting_that_the_chart_refused_is_sent_again_under_a_new_number(live,
     live.work("post", "deliver")
     assert live.one(tables.posting).state == "refused"
     other.knows(body)
-    assert release.resend(live.flow, posting.public_id, by="ben").done
+    assert resend.resend(live.flow, posting.public_id, by="ben").done
     live.work("post", "deliver")
     now = live.one(tables.posting)
     assert (now.state, now.answer_code, now.control_id) == ("accepted", "AA", f"{posting.public_id}-3")
     assert numbers(other, posting) == [posting.public_id, f"{posting.public_id}-2", f"{posting.public_id}-3"]
     assert (live.holds(), [row.closed_by for row in live.rows(tables.hold)]) == ([], ["anna", "ben"])
-    assert release.resend(live.flow, posting.public_id, by="ben").text.startswith("it is accepted")
+    assert resend.resend(live.flow, posting.public_id, by="ben").text.startswith("it is accepted")
 
 
 def test_what_our_own_rules_refused_is_rendered_anew_with_the_mended_configuration(live, other, posted):
@@ -246,10 +246,10 @@ def test_nobody_knows_wants_a_person_who_has_looked_and_then_the_same_number_so_
 ):
     kept = configuration(other.ready)
     options = kept.destinations["chart"].options | {"timeout_seconds": 0.4}
-    live.use(kept.model_copy(update={"destinations": {"chart": Plugin.model_validate(options)}}))
+    live.use(kept.model_copy(update={"destinations": {"chart": Destination.model_validate(options)}}))
     posting, _ = posted(answer="silence")
     assert live.holds() == ["unknown"]
-    for said in (retry(live, "unknown"), release.resend(live.flow, posting.public_id, by="anna")):
+    for said in (retry(live, "unknown"), resend.resend(live.flow, posting.public_id, by="anna")):
         assert not said.done
         assert "look at the account in the chart" in said.text
     assert (live.one(tables.posting).state, live.holds()) == ("unknown", ["unknown"])
@@ -269,7 +269,7 @@ def test_a_dismissed_posting_is_left_as_it_is(live, posted):
 
 
 def test_a_posting_on_its_way_or_unknown_to_us_is_not_sent_again(bench):
-    said = release.resend(bench.flow, "PNOTHERE0000", by="anna")
+    said = resend.resend(bench.flow, "PNOTHERE0000", by="anna")
     assert (said.done, said.text) == (False, "there is no such posting; `chartpost postings` lists them")
 
 
@@ -278,7 +278,7 @@ def test_a_posting_of_which_no_engine_says_a_word_is_sent_again_by_a_person_who_
     with live.store.write() as tx:  # as with a destination of type broker, an hour later
         tx.run(update(tables.hold).values(state="done"))
         tx.run(update(tables.posting).values(state="published", answer_code=""))
-    assert release.resend(live.flow, posting.public_id, by="anna", sure=True).text.startswith("it is published")
+    assert resend.resend(live.flow, posting.public_id, by="anna", sure=True).text.startswith("it is published")
     with live.store.write() as tx:
         holds.add(tx, f"posting:{posting.public_id}", "no_receipt", "nothing was heard", "look at the engine")
     assert "--yes" in retry(live, "no_receipt").text
@@ -305,8 +305,7 @@ def test_a_payer_without_a_number_is_told_once_the_chart_has_one(bench):
     said = retry(bench, "no_phone")
     assert said.done
     assert "it waits again, no_phone" in said.text, "nothing has changed yet"
-    bench.take(dft(line("CG", "1.00", "B")))
-    assert retry(bench, "no_phone").text == "the payer is told again"
+    bench.take(dft(line("CG", "1.00", "B")))  # it brings the number, and nobody has to retry
     assert [row.state for row in bench.rows(tables.notice)] == ["blocked", "blocked", "due"]
     assert [row.kind for row in bench.rows(tables.errand)] == ["notify"]
     assert bench.holds() == []
@@ -480,3 +479,69 @@ def test_every_kind_of_object_that_a_hold_is_on_can_be_retried_or_says_why_not(b
         assert (said.done, bool(said.text)) == (False, True), noun
         assert dismiss(bench, "internal").done or noun == "message"
     assert set(ERRANDS) >= {"apply", "expire", "post", "ack"}
+
+
+# ------------------------------------------------------------------------------------------------ rules that are waived
+
+
+def waive(bench, cause):
+    """Retry the newest hold of this cause with a yes, and translate."""
+    said = retry(bench, cause, sure=True)
+    bench.translate()
+    return said.text
+
+
+def test_a_second_service_that_looks_like_the_first_counts_once_a_person_says_so(bench):
+    bench.take(dft(line("CG", "40.00", "A")), dft(line("CG", "40.00", "A")))
+    assert bench.holds() == ["same_line"]
+    retry(bench, "same_line")
+    bench.translate()
+    assert bench.holds() == ["same_line"], "a retry alone tells nobody apart"
+    assert waive(bench, "same_line").endswith("same_line waived")
+    assert (balances(bench), bench.holds()) == ({b"A-1": 8000}, [])
+    assert bench.rows(tables.message)[-1].waived == "same_line"
+
+
+def test_a_payment_at_the_desk_that_looks_like_our_echo_counts_once_a_person_says_so(bench):
+    bench.take(dft(line("CG", "40.00", "A"), line("CG", "25.00", "B")))
+    bench.pay(2500)
+    bench.take(dft(line("PY", "25.00", "")))
+    assert bench.holds() == ["maybe_echo"]
+    waive(bench, "maybe_echo")
+    assert balances(bench) == {b"A-1": 1500}
+
+
+def test_a_stop_of_the_map_is_lifted_by_a_person_and_by_nobody_else(bench, tmp_path):
+    path = tmp_path / "stops.yaml"
+    rule = "{when: 'account.startsWith(\"C-\")', cause: collections, text: in collections}"
+    path.write_text(f"extends: hl7v2-dft\nstop:\n  - {rule}\n", "utf-8")
+    kept = bench.flow.settings
+    source = kept.sources["all"].model_copy(update={"map": str(path)})
+    bench.use(kept.model_copy(update={"sources": kept.sources | {"all": source}}))
+    bench.take(dft(line("CG", "40.00", "A"), account="C-1"))
+    assert bench.holds() == ["collections"]
+    assert retry(bench, "collections").text == "the message is read again"
+    bench.translate()
+    assert (bench.holds(), bench.rows(tables.request)) == (["collections"], [])
+    assert waive(bench, "collections").endswith("collections waived")
+    assert (bench.one(tables.message).state, bench.holds()) == ("translated", [])
+
+
+def test_what_no_person_may_waive_waits_again_whatever_they_say(bench):
+    bench.take(dft(line("CG", "40.00&EUR", "A")))
+    assert waive(bench, "currency") == "the message is read again"
+    assert (bench.holds(), bench.one(tables.message).waived) == (["currency"], "")
+
+
+def test_the_story_says_who_waived_a_rule(bench):
+    bench.take(dft(line("CG", "40.00", "A")), dft(line("CG", "40.00", "A")))
+    waive(bench, "same_line")
+    with bench.store.read() as connection:
+        told = [moment.text for moment in story(connection, "M2") if moment.noun == "hold"]
+    assert told[-1] == "waived by anna"
+
+
+def test_every_rule_that_may_be_waived_stands_in_the_documents():
+    page = (Path(__file__).parents[4] / "docs" / "admin" / "holds.md").read_text("utf-8")
+    table = page.split("## Waive a rule")[1].split("\n## ")[0]
+    assert all(f"| `{cause}` |" in table for cause in release.WAIVABLE)

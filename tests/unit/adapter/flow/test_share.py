@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from workbench import configuration, dft, line
 
 from chartpost.adapter.flow.share import judge, share
+from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.books import Line
+from chartpost.adapter.settings import ShareRule
 from chartpost.mappings.model import Charge, Kind, Money, Party, Reading
 
 
@@ -18,8 +21,8 @@ def visit(financial_class: str = "") -> Reading:
     return Reading(patient=Party(role="patient"), financial_class=financial_class)
 
 
-def of(rule: str, line: Charge, financial_class: str = "") -> int | None:
-    return share(rule, line, visit(financial_class), ["SP", "CASH"]).amount  # type: ignore[arg-type]
+def of(rule: str, said: Charge, financial_class: str = "") -> int | None:
+    return share(rule, said, visit(financial_class), ["SP", "CASH"]).amount  # type: ignore[arg-type]
 
 
 def decide(rule: str, line: Charge, counted: list[Line], *, ref: str = "", item: str = "x"):
@@ -141,3 +144,59 @@ def test_a_full_price_that_happens_to_equal_a_counted_share_is_not_taken_for_it(
     """net_of_insurance: −100.00 of which 70.00 is the insurer's is −30.00, whatever else stands at 100.00."""
     verdict = decide("net_of_insurance", charge(Kind.CREDIT, -10000, 7000), [counted(10000, "charge")])
     assert verdict.amount == -3000
+
+
+# --------------------------------------------------------------------------------------------- a rule of the site's own
+
+
+def by(when: str, line: Charge, amount: str | None = None, **reading: object):
+    rule = ShareRule(when=when, amount=amount)
+    return share(rule, line, visit().model_copy(update=reading), [])
+
+
+def test_a_sites_own_rule_says_which_lines_are_the_patients():
+    rule = "kind == 'copay' || (kind == 'charge' && my.plan == 'CASH')"
+    assert by(rule, charge(Kind.COPAY, 2500), my={"plan": ""}).amount == 2500
+    assert by(rule, charge(Kind.CHARGE, 10000), my={"plan": "CASH"}).amount == 10000
+    refused = by(rule, charge(Kind.CHARGE, 10000), my={"plan": "AETNA"})
+    assert refused.amount is None
+    assert not refused.problem
+
+
+def test_and_how_much_of_them_in_whole_minor_units():
+    found = by("insurance != null", charge(Kind.CHARGE, 10000, insurance=7999), "amount - insurance")
+    assert found.amount == 2001
+
+
+@pytest.mark.parametrize(
+    ("when", "amount"),
+    [
+        ("amount > insurance", None),
+        ("amount", None),
+        ("true", "amount + 1"),
+        ("true", "-amount"),
+        ("true", "kind"),
+        ("true", "amount - insurance"),
+    ],
+)
+def test_what_a_rule_cannot_tell_or_cannot_mean_is_held_and_never_asked_for(when, amount):
+    found = by(when, charge(Kind.CHARGE, 10000), amount)
+    assert found.amount is None
+    assert found.problem
+    assert found.fix
+
+
+def test_the_flow_asks_for_what_the_rule_says_and_holds_what_it_cannot_tell(bench):
+    settings = configuration()
+    rule = ShareRule(when="kind == 'charge' && code.startsWith('COPAY')", amount="amount / 4")
+    unsure = ShareRule(when="amount > insurance")
+    sources = {
+        name: settings.sources["all"].model_copy(update={"share": one})
+        for name, one in {"own": rule, "unsure": unsure}.items()
+    }
+    bench.use(settings.model_copy(update={"sources": {**settings.sources, **sources}}))
+    assert bench.take(dft(line("CG", "40.00"), line("CG", "100.00", "XRAY")), source="own").state == "translated"
+    assert bench.one(tables.account).balance == 1000
+    held = bench.take(dft(line("CG", "40.00"), account="A-2"), source="unsure")
+    assert held.state == "held"
+    assert "empty is insurance" in bench.one(tables.hold).text

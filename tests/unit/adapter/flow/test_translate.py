@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from workbench import Workbench, configuration, dft, line, unique
 
@@ -19,7 +21,7 @@ def balance(bench: Workbench, number: int = 0) -> int:
 
 def test_charges_become_entries_a_balance_and_a_request_with_its_notice(bench):
     row = bench.take(dft(line("CG", "80.00", "A"), line("CG", "20.50", "B")))
-    assert (row.state, row.map) == ("translated", "hl7v2-dft")
+    assert (row.state, row.map) == ("translated", bench.flow.maps["all"].label)
     assert "2 of 2 lines count" in row.reason
     assert [(entry.kind, entry.amount, entry.message_id) for entry in bench.rows(tables.entry)] == [
         ("charge", 8000, row.id), ("charge", 2050, row.id),
@@ -116,10 +118,29 @@ def test_two_equal_lines_in_one_message_are_two_films(bench):
     assert (balance(bench), bench.holds()) == (8000, [])
 
 
-def test_what_was_taken_back_may_be_charged_again(bench):
-    for kind in ("CG", "CD", "CG"):
-        bench.take(dft(line(kind, "40.00", "A")))
+def test_what_was_taken_back_may_be_charged_again_under_another_transaction_id_or_in_the_same_message(bench):
+    for kind, ref in (("CG", "T1"), ("CD", "T1"), ("CG", "T2")):
+        bench.take(dft(line(kind, "40.00", "A", ref=ref)))
+    bench.take(dft(line("CD", "40.00", "A", ref="T2"), line("CG", "40.00", "A", ref="T2")))
     assert (balance(bench), bench.holds()) == (4000, [])
+
+
+@pytest.mark.parametrize("ref", ["", "T1"])
+def test_an_old_message_sent_once_more_does_not_charge_again_what_was_taken_back_since(bench, ref):
+    for kind in ("CG", "CD", "CG"):
+        bench.take(dft(line(kind, "40.00", "A", ref=ref)))
+    assert (balance(bench), bench.holds()) == (0, ["same_line"])
+
+
+def test_what_the_patient_paid_lowers_the_request_although_an_earlier_message_waits(bench, tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_text("extends: hl7v2-dft\ntables: {kinds: {codes: {PP: patient_payment}}}\n", "utf-8")
+    own = bench.flow.settings.sources["all"].model_copy(update={"map": str(path)})
+    bench.use(configuration(sources={"all": own.model_dump(mode="json")}))
+    bench.take(dft(line("CG", "40.00", "A")))
+    bench.take(dft(line("ZB", "9.00", "B")))
+    assert bench.take(dft(line("PP", "15.00", "DESK"))).state == "translated"
+    assert (balance(bench), bench.holds()) == (2500, ["unreadable_line"])
 
 
 def test_a_line_is_taken_back_once_whether_the_messages_come_in_one_batch_or_in_many(bench):
@@ -178,15 +199,13 @@ def test_what_waits_behind_a_message_does_not_hold_that_message_back_once_it_is_
     first = bench.take(dft(line("CG", "40.00", "A"), line("CD", "15.00", "A"), line("ZB", "9.00", "B")))
     second = bench.take(dft(line("CD", "40.00", "A")))
     assert (first.state, second.state) == ("held", "held")
-    allowed = dict(bench.flow.maps["all"].tables["kinds"]) | {"ZB": "charge"}
-    bench.flow.maps["all"].tables["kinds"].clear()
-    bench.flow.maps["all"].tables["kinds"].update(allowed)
-    try:
-        with bench.store.write() as tx:
-            tx.run(tables.message.update().where(tables.message.c.id == first.id).values(state="received"))
-        bench.translate()
-    finally:
-        del bench.flow.maps["all"].tables["kinds"]["ZB"]
+    kinds = bench.flow.maps["all"].tables["kinds"]
+    more = replace(kinds, codes={**kinds.codes, "ZB": "charge"})
+    mended = replace(bench.flow.maps["all"], tables={"kinds": more})
+    bench.flow = replace(bench.flow, maps={**bench.flow.maps, "all": mended})
+    with bench.store.write() as tx:
+        tx.run(tables.message.update().where(tables.message.c.id == first.id).values(state="received"))
+    bench.translate()
     assert bench.one(tables.message, id=first.id).state == "translated"
 
 
@@ -381,12 +400,8 @@ def test_a_credit_after_payment_leaves_the_account_in_credit_for_a_person_and_a_
 @pytest.fixture
 def restating(bench, tmp_path):
     """A source whose messages state what is owed now, in PV1-46."""
-    from chartpost.mappings.mapfile import read_file
-
-    text, _ = read_file("hl7v2-dft")
-    row = "  - {target: balance, path: PV1-46, transform: money}\n"
     path = tmp_path / "site.yaml"
-    path.write_text(text.replace("charge:   ", row + "\ncharge:   ", 1))
+    path.write_text("extends: hl7v2-dft\nmessage:\n  - {target: balance, path: PV1-46, transform: money}\n")
     kept = configuration()
     source = kept.sources["all"].model_copy(update={"share": "balance", "map": str(path)})
     bench.use(kept.model_copy(update={"sources": {"all": source}}))

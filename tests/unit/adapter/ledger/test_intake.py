@@ -117,6 +117,20 @@ def test_the_messages_of_a_batch_point_to_it(store, intake):
     assert [parent for (parent,) in all_of(store, "parent_id")] == [None, None, fates[1].id, fates[1].id]
 
 
+def test_a_batch_that_counts_wrongly_opens_a_hold_and_its_copy_none(store, intake):
+    told = ("batch_count", "BTS-1 says 3", "ask the sender")
+    wrapper = row("", ack_code="", state="ignored", reason="batch of 2", since=None, lane="", hold=told)
+    batch = [wrapper, row("1", b"a", back=1), row("2", b"b", back=2)]
+    first = intake.commit([row("0", b"z"), *batch])[1]
+    intake.commit(batch)
+    assert all_of(store, "object, cause, text, fix, state, likeness", "hold") == [
+        (f"message:{first.id}", *told, "open", "batch_count his")
+    ]
+    more = [wrapper, row("1", b"a", back=1), row("3", b"c", back=2)]
+    intake.commit([row("0", b"z"), *batch, *more])
+    assert len(all_of(store, "id", "hold")) == 2, "the copy is silent, the one with something new is not"
+
+
 def test_the_bytes_are_sealed_once_there_is_a_key(store, intake):
     use(Keyring(b"searching", b"k" * 32))
     try:

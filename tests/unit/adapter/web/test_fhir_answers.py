@@ -50,7 +50,8 @@ def test_the_capability_statement_is_valid_and_tells_what_is_routed(version: Ver
         ("Invoice", "create"), ("Invoice", "update"),
         ("PaymentReconciliation", "read"), ("PaymentReconciliation", "search-type"),
     }  # fmt: skip
-    assert len(INTERACTIONS) == len(told) + 5, "a search by POST, metadata, two addresses of Bundles, the operation"
+    others = "a search and an update by POST, metadata, two addresses of Bundles, the operation"
+    assert len(INTERACTIONS) == len(told) + 6, others
     assert [one["name"] for one in rest["resource"][1]["searchParam"]] == [one.name for one in PARAMETERS]
     assert statement["fhirVersion"] == {"R4": "4.0.1", "R4B": "4.3.0", "R5": "5.0.0"}[version]
 

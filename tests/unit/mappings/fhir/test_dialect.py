@@ -67,7 +67,7 @@ def test_the_transforms_of_one_dialect_are_unknown_in_the_other() -> None:
 
 
 def test_an_unknown_dialect_is_one() -> None:
-    assert problems(GOOD.replace("dialect: fhir", "dialect: xml"))[0].startswith("site.yaml:1: `dialect`")
+    assert problems(GOOD.replace("dialect: fhir", "dialect: xml"))[0].startswith("site.yaml:1:1: `dialect`")
 
 
 def test_fhirpath_is_loaded_only_by_who_has_a_map_of_fhir() -> None:

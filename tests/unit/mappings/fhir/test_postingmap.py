@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import contextlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chartpost.mappings import postingmap
+from chartpost.mappings import movement, postingmap
 from chartpost.mappings.postingmap import FhirMap, Hl7Map, MapError
 
 GOOD = """\
@@ -28,7 +30,7 @@ rows:
 def problems(text: str) -> list[str]:
     with pytest.raises(MapError) as caught:
         postingmap.parse(text, "site.yaml")
-    return caught.value.problems
+    return [re.sub(r"(:\d+):\d+: ", r"\1: ", problem) for problem in caught.value.problems]
 
 
 def with_rows(*rows: str) -> str:
@@ -41,8 +43,8 @@ def test_a_file_says_by_itself_what_it_writes() -> None:
     assert isinstance(dft, Hl7Map)
     assert (reconciliation.format, reconciliation.content_type) == ("fhir", "application/fhir+json")
     assert (dft.format, dft.content_type) == ("hl7v2", "application/hl7-v2")
-    assert problems("writes: Basic\nversion: '2.5'\nkinds: {}\nmedia: {codes: {}}\nrows: []\n") == [
-        "site.yaml:1: 'Basic' is not one of DFT^P03, PaymentReconciliation, PaymentNotice"
+    assert problems("writes: Claim\nversion: '2.5'\nkinds: {}\nmedia: {codes: {}}\nrows: []\n") == [
+        "site.yaml:1: 'Claim' is not one of DFT^P03, PaymentReconciliation, PaymentNotice, Basic, flat"
     ]
 
 
@@ -66,7 +68,8 @@ def test_a_small_map_is_enough_in_every_version(version: str) -> None:
         ("{target: request.display, value: chart.PID-3}", "unknown value 'chart.PID-3'"),
         ("{target: request.display}", "a row needs either `value` or `constant`"),
         ("{target: request.display, value: account, constant: x}", "a row needs either `value` or `constant`"),
-        ("{target: request.display, value: account, kinds: [refund]}", "`kinds` of the map says nothing about refund"),
+        ("{target: request.display, value: account, table: x}", "there is no table 'x'; tables: none"),
+        ("{target: request.display, constant: y, table: x}", "a constant goes through no table: write what it means"),
         (
             "{target: request.display, value: account, kinds: [gift]}",
             "input should be 'payment', 'refund' or 'dispute'",
@@ -113,14 +116,14 @@ def test_one_element_may_have_a_row_for_each_kind() -> None:
     other = ("{target: request.display, value: predecessor, kinds: [refund]}",)
     made = postingmap.parse(text + "".join(f"  - {row}\n" for row in rows + other))
     assert isinstance(made, FhirMap)
-    assert [row.value for row in made.rows_for("refund") if row.place == "request.display"] == ["predecessor"]
+    assert [row.value for row in movement.rows_for(made.rows, "refund") if row.place == "request.display"] == ["predecessor"]
 
 
 def test_a_row_that_names_code_needs_words_for_each_way_to_pay() -> None:
     wanted = "site.yaml:1: a row names `code`: say under `media:` what each way to pay is called"
     row = "{target: request.display, value: code}"
     assert problems(with_rows(row)) == [wanted]
-    assert postingmap.parse(with_rows(row) + "media: {codes: {card: CCCA}}\n").media == {"card": "CCCA"}
+    assert postingmap.parse(with_rows(row) + "media: {codes: {card: CCCA}}\n").media.codes == {"card": "CCCA"}
 
 
 @settings(deadline=None)  # the first of them imports fhir.resources

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chartpost.mappings import postingmap
+from chartpost.mappings import layers, postingmap
 from chartpost.mappings.fhir import jsontext
 from chartpost.mappings.model import Money, Posting
 from chartpost.mappings.write import Unwritable, check, write
@@ -138,7 +138,7 @@ def test_a_notice_has_no_words_for_taking_money_back() -> None:
 
 
 def test_the_notice_is_the_same_in_r5() -> None:
-    text = postingmap.read_file(NOTICE)[0].replace("version: R4B", "version: R5")
+    text = layers.read_file(NOTICE)[0].replace("version: R4B", "version: R5")
     newer = postingmap.parse(text, "notice.yaml")
     body = write(posting(), newer)
     assert body == write(posting(), postingmap.load(NOTICE))

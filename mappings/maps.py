@@ -1,0 +1,86 @@
+"""A compiled map of charges: what mapfile.py makes of a file, and read.py and fhir/read.py read messages with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from chartpost.mappings.conditions import Condition
+from chartpost.mappings.dialect import DialectName
+from chartpost.mappings.mapspec import SameReference
+from chartpost.mappings.paths import AnyPath
+from chartpost.mappings.tables import Table
+from chartpost.mappings.transforms import Shape, Step
+
+IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of ours, leave it out and say so
+
+
+@lru_cache(maxsize=256)
+def release(version: str) -> tuple[int, ...]:
+    """Return a version of HL7 v2 as numbers that compare; () for what is none."""
+    return tuple(int(part) for part in version.split(".")) if re.fullmatch(r"\d+(\.\d+)*", version) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One compiled row."""
+
+    target: str
+    shape: Shape
+    paths: tuple[AnyPath, ...]
+    steps: tuple[Step, ...]
+    default: str | None
+    required: bool
+    line: int
+    file: str = ""
+    since: str = ""  #: the versions of HL7 v2 that have it; "" is no bound
+    until: str = ""
+
+    def is_for(self, version: str) -> bool:
+        """Say whether messages of this version have the row; one that states none is taken for a new one."""
+        newer = not version or not self.since or release(version) >= release(self.since)
+        return newer and (not self.until or (bool(version) and release(version) <= release(self.until)))
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """Nobody may be asked while this is true: the message is held with this cause."""
+
+    condition: Condition
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A compiled map, immutable: share it between threads."""
+
+    name: str
+    version: str  #: eight hex digits: the same text, the same version
+    dialect: DialectName
+    messages: frozenset[str]  #: "DFT^P03", or "DFT" where 2.1 has no trigger event; "Invoice"
+    account: tuple[AnyPath, ...]
+    message: tuple[Row, ...]
+    charge: tuple[Row, ...]
+    tables: Mapping[str, Table]
+    message_when: Condition | None = None
+    charge_when: Condition | None = None
+    stops: tuple[StopRule, ...] = ()
+    same_reference: SameReference = "add"
+    my: frozenset[str] = frozenset()  #: the names after `my.` that conditions see
+    by_version: bool = False  #: some rows are for some versions only
+    files: tuple[str, ...] = ()  #: that it was read from, and that may change
+
+    def of_version(self, version: str) -> Map:
+        """Return the map with the rows only that messages of a version of HL7 v2 (MSH-12) have."""
+        if not self.by_version:
+            return self
+        message, charge = (tuple(row for row in rows if row.is_for(version)) for rows in (self.message, self.charge))
+        return replace(self, by_version=False, message=message, charge=charge)
+
+    @property
+    def label(self) -> str:
+        """Name and version, as a message remembers them."""
+        return f"{self.name}@{self.version}"
