@@ -45,10 +45,13 @@ bench: $(STAMP) ## Measure the intake against the bare floor in the same run
 pictures: $(STAMP) ## Remake the pictures in docs/ (needs Chromium)
 	@$(BIN)/python docs/pictures.py
 
+mapping: $(STAMP) ## Remake the tables of docs/mapping-dft-fhir.md from the shipped maps
+	@$(BIN)/python docs/mapping.py
+
 lock: $(STAMP) ## Resolve requirements.lock again (hashes, no host names)
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## Remove what the commands above made
 	@rm -rf $(VENV) build chartpost-data .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test lint format bench pictures lock clean
+.PHONY: help setup demo test lint format bench pictures mapping lock clean

@@ -6,6 +6,7 @@ Nothing is opened to the outside here, and nothing runs: that is wiring.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,6 +85,11 @@ def make_flow(settings: Settings, keys: Keys, store: Store, public_url: str) -> 
         public_url=public_url,
         maps={name: mapfile.load(source.map) for name, source in settings.sources.items()},
         outbound={name: postingmap.load(part.options["map"]) for name, part in settings.destinations.items()},
+        shadows={
+            name: mapfile.load(source.shadow.map)
+            for name, source in settings.sources.items()
+            if source.shadow is not None and source.shadow.map
+        },
     )
 
 
@@ -136,7 +142,7 @@ def rules(flow: Flow, name: str) -> SourceRules:
     return SourceRules(
         source=name, facility=source.facility, map=flow.maps[name], processing_id=source.processing_id,
         charset=source.encoding, dedupe_days=source.dedupe_days, max_bytes=source.max_bytes,
-        max_segments=source.max_segments,
+        max_segments=source.max_segments, live=partial(flow.maps.__getitem__, name),
     )  # fmt: skip
 
 

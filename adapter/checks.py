@@ -256,9 +256,10 @@ def map_paths(file: YamlFile) -> None:
         for part in _section(file, section).values():
             if part.get("type") == "directory" and isinstance(part.get("path"), str):
                 part["path"] = str(Path(file.name).parent / part["path"])
-            name = part.get("map")
-            if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
-                part["map"] = str(Path(file.name).parent / name)
+            for place in (part, part.get("shadow")):
+                name = place.get("map") if isinstance(place, dict) else None
+                if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
+                    place["map"] = str(Path(file.name).parent / name)
 
 
 def maps(file: YamlFile, problems: Problems) -> None:
@@ -272,24 +273,54 @@ def maps(file: YamlFile, problems: Problems) -> None:
             if not isinstance(wanted, str):
                 continue
             try:
-                loaded = load(wanted)
-                form = getattr(loaded, "dialect" if section == "sources" else "format", "hl7v2")
-                kind = str(part.get("type"))
-                if (carries := _CARRIES.get(kind, form)) != form:
-                    text = f"{wanted} is a map for {_FORMS[form]}, and type: {kind} carries {_FORMS[carries]}"
-                    problems.add((section, name, "map"), text)
-                if part.get("share") == "balance" and not _reads_balance(loaded):
-                    problems.add(
-                        (section, name, "map"),
-                        f"{wanted} has no row for the target balance, which share: balance needs; use a map that has",
-                    )
-                _share_rule(part.get("share"), loaded, (section, name, "share"), problems)
+                _fits(section, part, wanted, load(wanted), (section, name), "map", problems)
             except mapfile.MapError as error:
                 for problem in error.problems:
                     problems.add((section, name, "map"), problem)
+    for name, part in _section(file, "sources").items():
+        shadow = part.get("shadow")
+        wanted = shadow.get("map") if isinstance(shadow, dict) else None
+        if not isinstance(wanted, str):
+            continue
+        try:
+            loaded = mapfile.load(wanted)
+            _fits("sources", part, wanted, loaded, ("sources", name, "shadow"), "map", problems)
+            with suppress(mapfile.MapError):  # told above
+                live = mapfile.load(str(part.get("map", _DEFAULT_MAPS.get(str(part.get("type"))))))
+                if live.dialect != loaded.dialect:
+                    text = f"{wanted} is a map for {_FORMS[loaded.dialect]}, and the source's own one is not"
+                    problems.add(("sources", name, "shadow", "map"), text)
+        except mapfile.MapError as error:
+            for problem in error.problems:
+                problems.add(("sources", name, "shadow", "map"), problem)
 
 
-def _share_rule(rule: Any, loaded: object, where: tuple[str, ...], problems: Problems) -> None:
+def _fits(
+    section: str, part: Mapping[str, Any], wanted: str, loaded: object, where: tuple[str, ...], key: str,
+    problems: Problems,
+) -> None:  # fmt: skip
+    for place, text in misfits(section, str(part.get("type")), part.get("share"), wanted, loaded):
+        # What a rule of the share lacks is said at the rule, of whichever map.
+        problems.add((*where, key) if place == ("map",) else (section, where[1], *place), text)
+
+
+def misfits(section: str, kind: str, share: Any, wanted: str, loaded: object) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield why a map does not fit the source or destination that names it: the key that is wrong, and what is.
+
+    `kind` is its type, `share` the source's rule as it is written, `wanted` the map's name as it is written.
+    """
+    form = getattr(loaded, "dialect" if section == "sources" else "format", "hl7v2")
+    if (carries := _CARRIES.get(kind, form)) != form:
+        yield ("map",), f"{wanted} is a map for {_FORMS[form]}, and type: {kind} carries {_FORMS[carries]}"
+    if share == "balance" and not _reads_balance(loaded):
+        yield (
+            ("map",),
+            f"{wanted} has no row for the target balance, which share: balance needs; use a map that has",
+        )
+    yield from _share_rule(share, loaded)
+
+
+def _share_rule(rule: Any, loaded: object) -> Iterator[tuple[tuple[str, ...], str]]:
     """What a rule of the site's own calls `my.…` must be read by a row of the map."""
     from chartpost.mappings.conditions import CHARGE, compile_condition
 
@@ -299,7 +330,7 @@ def _share_rule(rule: Any, loaded: object, where: tuple[str, ...], problems: Pro
             try:
                 compile_condition(str(text), CHARGE, getattr(loaded, "my", frozenset()))
             except ValueError as error:
-                problems.add((*where, key), str(error))
+                yield ("share", key), str(error)
 
 
 def _reads_balance(loaded: object) -> bool:

@@ -90,6 +90,18 @@ class Guard(Part):
     requests_an_hour: Limit = 500  #: so many may be opened within an hour
 
 
+class Shadow(Part):
+    """For so many days it is only seen what would happen; then a person is told. Nothing goes live by itself."""
+
+    days: PositiveInt
+
+
+class SourceShadow(Shadow):
+    """With a map that map reads along, and nothing it says counts; without, nothing of the source does."""
+
+    map: Named | None = None
+
+
 class ShareRule(Part):
     """The patient's share by the site's own rule, in CEL over a line's values (docs/reference/map.md)."""
 
@@ -117,6 +129,7 @@ class Source(Part):
     max_bytes: PositiveInt = 1_048_576
     guard: Guard = Guard()
     lint: bool = False  #: keep with each message what the standard says of it
+    shadow: SourceShadow | None = None
 
     def in_sandbox(self, ready: Mapping[str, str]) -> Self:
         """Return this source with every `sandbox` replaced by what the sandbox said in its ready line."""
@@ -213,6 +226,7 @@ class Destination(Plugin):
 
     #: FT1-3: none, or one for each day and facility, under which `chartpost totals` adds up
     batch: Literal["none", "day"] = "none"
+    shadow: Shadow | None = None  #: postings are written and kept, and not sent
 
     @property
     def options(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Condition:
 
     text: str
     program: Any = field(compare=False, repr=False)
+    names: tuple[str, ...] = ()  #: what it names: handing over the rest costs more than the condition itself
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Say whether it is true of these values. Raises Rejected when it cannot be told."""
@@ -55,9 +56,9 @@ class Condition:
 
     def _run(self, values: Mapping[str, Any]) -> Any:
         try:
-            return self.program.execute(dict(values))
+            return self.program.execute({name: values[name] for name in self.names})
         except Exception:  # whatever it raises: its text may hold a value
-            empty = ", ".join(name for name in self.program.variables() if values.get(name) is None)
+            empty = ", ".join(name for name in self.names if values.get(name) is None)
             why = f": empty is {empty}" if empty else ""
             raise Rejected(f"the condition `{self.text}` cannot be told{why}", _FIX) from None
 
@@ -87,7 +88,7 @@ def compile_condition(text: str, known: tuple[str, ...], mine: frozenset[str] | 
     for name in _MY.findall(bare):
         if mine is not None and name not in mine:
             raise ValueError(f"{text!r}: no row has the target my.{name}")
-    return Condition(text, program)
+    return Condition(text, program, tuple(program.variables()))
 
 
 #: Operators, and functions that are plain and cheap.

@@ -49,11 +49,15 @@ def email(text: str) -> Contact | None:
 def from_xtn(text: str, region: str, delimiters: er7.Delimiters, codec: str) -> list[Contact]:
     """Return what one XTN repetition says: a number, an address, both, or nothing."""
 
-    def component(number: int) -> str:
-        return er7.unescape(er7.part(text, delimiters, number, 1), delimiters, codec).strip()
-
     if not text or text == er7.NULL_TEXT:
         return []
+    parts = text.split(delimiters.component) if delimiters.component else [text]
+
+    def component(number: int) -> str:
+        if number > len(parts) or not parts[number - 1]:
+            return ""
+        return er7.unescape(er7.part(parts[number - 1], delimiters, 1, 1), delimiters, codec).strip()
+
     first, equipment = component(1), component(3)
     found = [address for address in (email(component(4)), email(first)) if address][:1]
     if equipment == "Internet" or equipment in _UNREADABLE:

@@ -88,11 +88,15 @@ class _Compiler:
         mine = frozenset(row.target[3:] for row in (*message, *charge) if row.target.startswith("my."))
         of_message = frozenset(row.target[3:] for row in message if row.target.startswith("my."))
         self.check_kinds(charge, tables)
+        messages = self.messages()
+        if any(name.startswith("ADT^") for name in messages) and "chart.PID-3" not in {row.target for row in message}:
+            said = "an ADT names patients by PID-3, so a map that lists one needs a row with the target chart.PID-3"
+            self.top.report(("messages",), said)
         found = Map(
             name=self.layers.name,
             version=self.layers.version,
             dialect=self.dialect.name,
-            messages=self.messages(),
+            messages=messages,
             account=self.account(),
             message=message,
             charge=charge,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from chartpost.mappings.conditions import Condition
@@ -14,6 +14,8 @@ from chartpost.mappings.paths import AnyPath
 from chartpost.mappings.tables import Table
 from chartpost.mappings.transforms import Shape, Step
 
+#: Versions that senders of one map state at a time; there are not two, usually.
+_VERSIONS = 16
 IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of ours, leave it out and say so
 
 
@@ -72,13 +74,21 @@ class Map:
     my: frozenset[str] = frozenset()  #: the names after `my.` that conditions see
     by_version: bool = False  #: some rows are for some versions only
     files: tuple[str, ...] = ()  #: that it was read from, and that may change
+    _versions: dict[str, Map] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of_version(self, version: str) -> Map:
         """Return the map with the rows only that messages of a version of HL7 v2 (MSH-12) have."""
         if not self.by_version:
             return self
-        message, charge = (tuple(row for row in rows if row.is_for(version)) for rows in (self.message, self.charge))
-        return replace(self, by_version=False, message=message, charge=charge)
+        found = self._versions.get(version)
+        if found is None:
+            kept = (tuple(row for row in rows if row.is_for(version)) for rows in (self.message, self.charge))
+            message, charge = kept
+            found = replace(self, by_version=False, message=message, charge=charge)
+            if len(self._versions) >= _VERSIONS:
+                self._versions.clear()  # MSH-12 is the sender's word: it must not fill the memory
+            self._versions[version] = found
+        return found
 
     @property
     def label(self) -> str:

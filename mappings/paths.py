@@ -86,29 +86,32 @@ class Path:
             ][:1]
         return found[self.repetition - 1 : self.repetition] if self.repetition else found
 
+    def repetition_text(self, scope: Scope) -> str:
+        """Return the chosen repetition, or the first, as ER7 text; "" when absent."""
+        text = self.field_text(scope)
+        if self.key is None and self.repetition <= 1 and scope.delimiters.repetition not in text:
+            return text  # most fields have one repetition or none: no need to split them
+        found = self.repetitions(scope)
+        return found[0] if found else ""
+
     def raw(self, scope: Scope) -> str:
         """Return the ER7 text at the level that the path names: all of `100.00&USD` for FT1-11; "" when absent."""
-        found = self.repetitions(scope)
-        if not found:
-            return ""
-        if not self.component or found[0] == er7.NULL_TEXT:
-            return found[0]
-        return er7.part(found[0], scope.delimiters, self.component, self.subcomponent)
+        text = self.repetition_text(scope)
+        if not self.component or text == er7.NULL_TEXT:
+            return text
+        return er7.part(text, scope.delimiters, self.component, self.subcomponent)
 
     def get(self, scope: Scope) -> str | er7.Null | None:
         """Return the value, unescaped; NULL for `""`; None when empty or absent."""
-        segment = scope.segment(self.name, self.occurrence or 1)
-        if segment is None or not segment.field(self.field):
-            return None  # most fields of most messages are empty: no need to split them
-        found = self.repetitions(scope)
-        if not found or not found[0]:
+        text = self.repetition_text(scope)
+        if not text:
             return None
-        if found[0] == er7.NULL_TEXT:
+        if text == er7.NULL_TEXT:
             return er7.NULL
         if self.field <= 2 and self.name in er7.HEADERS:
-            return found[0]  # MSH-1 and MSH-2 are the delimiters themselves
+            return text  # MSH-1 and MSH-2 are the delimiters themselves
         marks = scope.delimiters
-        text = er7.part(found[0], marks, self.component or 1, self.subcomponent or 1)
+        text = er7.part(text, marks, self.component or 1, self.subcomponent or 1)
         if text == er7.NULL_TEXT:
             return er7.NULL
         return er7.unescape(text, marks, scope.codec) or None

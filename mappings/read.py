@@ -126,7 +126,8 @@ class _Reader(Rows):
     def __init__(self, message: er7.Message, map: Map, context: Context) -> None:
         super().__init__(map, context)
         self.message = message
-        self.mine = [row.target[3:] for row in map.charge if row.target.startswith("my.")]
+        self.lines = {row.target: row for row in map.charge}
+        self.mine = [target[3:] for target in self.lines if target.startswith("my.")]
         self.ignored: list[str] = []
 
     def reading(self) -> Reading:
@@ -180,7 +181,7 @@ class _Reader(Rows):
     def line(self, scope: LineScope, grouped: bool) -> Charge | None:
         """Read one FT1; None when it has a problem, or the table leaves its kind out."""
         ordinal = scope.line.occurrence
-        rows = {row.target: row for row in self.map.charge}
+        rows = self.lines
         before = len(self.problems)
 
         def value(target: str) -> Any:

@@ -125,14 +125,14 @@ class Rows:
             assert map.message_when is not None
             return _changed(reading, skipped=f"the map reads only what is `{map.message_when.text}`", charges=())
         stops = [rule for rule in map.stops if self.told(rule.condition, values, "stop")]
-        charges, ignored = list(reading.charges), list(reading.ignored)
-        if map.charge_when is not None:
-            charges.clear()
-            for charge in reading.charges:
-                if self.told(map.charge_when, charge_values(reading, charge, map.my)):
-                    charges.append(charge)
-                else:
-                    ignored.append(f"line {charge.ordinal}: the map reads only what is `{map.charge_when.text}`")
+        if map.charge_when is None:
+            return _changed(reading, stops=tuple(Stop(rule.cause, rule.text) for rule in stops)) if stops else reading
+        charges, ignored = [], list(reading.ignored)
+        for charge in reading.charges:
+            if self.told(map.charge_when, charge_values(reading, charge, map.my)):
+                charges.append(charge)
+            else:
+                ignored.append(f"line {charge.ordinal}: the map reads only what is `{map.charge_when.text}`")
         return _changed(
             reading,
             stops=tuple(Stop(rule.cause, rule.text) for rule in stops),

@@ -13,8 +13,9 @@ from workbench import TOKEN, Workbench, configuration
 
 from chartpost.adapter import smart
 from chartpost.adapter.ledger import tables
-from chartpost.mappings import postingmap, write
+from chartpost.mappings import layers, mapfile, postingmap, write
 from chartpost.mappings.model import Posting
+from chartpost.mappings.yamltext import MapError
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SHAPES = SAMPLES / "shapes"
@@ -154,6 +155,23 @@ def test_every_line_of_the_tables_in_the_readme_is_covered_and_names_its_samples
     assert {line: set(re.findall(r"`([^`]+)`", names)) for line, names in table} == shown
     assert [line for line, _ in table] == [f"1.{n}" for n in range(1, 20)] + [f"3.{n}" for n in range(1, 9)]
     assert len(shapes()) + len(samples("hl7")) + len(samples("fhir")) >= 40
+
+
+def test_every_shipped_map_of_charges_is_shown_by_a_sample_and_explained_to_administrators():
+    page = (SAMPLES.parent / "docs" / "admin" / "shapes.md").read_text("utf-8")
+    read = {expected(path)["source"]["map"] for path in shapes()}
+    explained = set(re.findall(r"^\|.*?\| `([a-z0-9-]+)` \|", page, re.MULTILINE))
+    charges = {name for name in layers.shipped() if "chart.PID-3" in charge_targets(name)}
+    assert charges <= read
+    assert charges == explained
+
+
+def charge_targets(name: str) -> set[str]:
+    """Return what a shipped map of charges reads; nothing for a map of postings."""
+    try:
+        return {row.target for row in mapfile.load(name).message}
+    except MapError:
+        return set()
 
 
 def test_the_samples_show_only_invented_people():

@@ -53,7 +53,7 @@ def listed(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits for a person: one row for all that one change mends."""
+    """List what waits: one row for all that one change mends."""
     _list(*where(context, config, data), done, flat, as_json)
 
 
@@ -67,7 +67,10 @@ def show(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all about one hold: what it is about, what would help, and the story so far."""
+    """Tell all about one hold, and what could be done.
+
+    What in a message it is about, the commands or the lines of a map that would help, and the story so far.
+    """
     from chartpost.adapter import settings, worklist
 
     number = number_of(hold)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import World
@@ -24,8 +23,14 @@ class Flow:
     world: World
     link_key: bytes = field(repr=False)
     public_url: str  #: without a slash at the end
-    maps: Mapping[str, Map] = field(repr=False)  #: source name → the map that reads its messages
-    outbound: Mapping[str, PostingMap] = field(repr=False)  #: destination name → the map that writes its postings
+    # An entry of these is exchanged when its file changes (livemaps.py): look a map up once for one message.
+    maps: dict[str, Map] = field(repr=False)  #: source name → the map that reads its messages
+    outbound: dict[str, PostingMap] = field(repr=False)  #: destination name → the map that writes its postings
+    shadows: dict[str, Map] = field(repr=False, default_factory=dict)  #: source name → a map that reads along
+
+    def frozen(self) -> Flow:
+        """Return this flow with the maps of this moment, for one piece of work."""
+        return replace(self, maps=dict(self.maps), outbound=dict(self.outbound), shadows=dict(self.shadows))
 
     def source(self, name: str) -> Source:
         return self.settings.sources[name]

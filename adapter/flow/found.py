@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from chartpost.adapter.errors import Transient
@@ -25,6 +25,9 @@ from chartpost.adapter.settings import FhirRules as FhirSettings
 from chartpost.mappings.fhir import bundle as bundles
 from chartpost.mappings.fhir import jsontext
 from chartpost.mappings.fhir.state import last_updated, older, same
+
+#: What was taken once is read again, also if less would be taken now.
+_DEEP = 200
 
 Resource = dict[str, Any]
 #: Returns the newest state that is stored of Invoices, by resource id.
@@ -69,12 +72,12 @@ class Finder(FhirReceiver):
             try:
                 if len(raw) > self.rules.max_bytes:
                     raise Refused(413, too_long(self.rules.max_bytes))
-                plan.append((identify(resource, raw, INVOICE, asked, self.rules.map, self._place), resource))
+                plan.append((identify(resource, raw, INVOICE, asked, self.rules.reads(), self._place), resource))
             except Refused as refused:
                 result.refused.append(self._unasked(raw, now, refused))
         known = self._known([wanted for wanted, _ in plan])
         stored = self._bodies({wanted.id for wanted, _ in plan} - {""})
-        newest = {id: bundles.unpack(raw, self.rules.max_depth + 4)[0] for id, raw in stored.items()}
+        newest = {id: bundles.unpack(raw, _DEEP)[0] for id, raw in stored.items()}
         claimed: dict[str, str] = {}
         for wanted, resource in plan:
             here = newest.get(wanted.id)
@@ -113,7 +116,10 @@ def finder(flow: Flow, name: str) -> Finder:
     """Return what judges the Invoices of source `name`."""
     source = flow.source(name)
     assert isinstance(source, FhirSettings)
-    rules = FhirRules(name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth)
+    rules = FhirRules(
+        name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth,
+        live=partial(flow.maps.__getitem__, name),
+    )  # fmt: skip
     known = KnownInvoices(flow.store, name)
     return Finder(rules, known, known.bodies)
 

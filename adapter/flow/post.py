@@ -22,6 +22,7 @@ _FIX = "correct the destination's map, or have the source send what is missing; 
 
 def run(flow: Flow, errand: Errand) -> None:
     """Render the posting whose public id is the errand's subject and ask for its delivery."""
+    flow = flow.frozen()
     with flow.store.read() as connection:
         row = connection.execute(
             select(

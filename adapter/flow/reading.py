@@ -34,7 +34,8 @@ def read(
 ) -> Reading:  # fmt: skip
     """Read one message (source, control_id, raw, edited), with what was fetched for it; as a person corrected it.
 
-    By its source's map, or by another one to see what that makes of it; `explained` as for mappings.read. Raises Unreadable, Er7Error or FhirError.
+    By its source's map, or by another one to see what that makes of it; `explained` as for mappings.read. Raises
+    Unreadable, Er7Error or FhirError.
     """
     facility = flow.facility(source.facility)
     map = map or flow.maps[row.source]

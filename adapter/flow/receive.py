@@ -7,6 +7,7 @@ processing id (HL7 v2.5.1 §2.9.2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class SourceRules:
     max_bytes: int = 1_048_576
     max_segments: int = 2_000
     versions: frozenset[str] = VERSIONS
+    live: Callable[[], Map] | None = None  #: returns the map in force, where that may change while we run
 
 
 class Receipt(NamedTuple):
@@ -53,14 +55,30 @@ class Receipt(NamedTuple):
     problem: Problem | None = None
 
 
+class _Reads:
+    """What a door needs of a map."""
+
+    def __init__(self, map: Map) -> None:
+        self.map = map
+        self.types = frozenset(map.messages)
+        self.events = {name.partition("^")[0] for name in self.types}
+        self.plain = _plain(map.account)
+
+
 class Receiver:
     """Judges what one source sends."""
 
     def __init__(self, rules: SourceRules) -> None:
         self.rules = rules
-        self._types = frozenset(rules.map.messages)
-        self._events = {name.partition("^")[0] for name in self._types}
-        self._plain = _plain(rules.map.account)
+        self._live = rules.live or (lambda: rules.map)
+        self._known = _Reads(rules.map)
+
+    def _reads(self) -> _Reads:
+        """Return what the map in force reads: one and the same for a whole message, whatever changes meanwhile."""
+        map, known = self._live(), self._known
+        if map is not known.map:
+            self._known = known = _Reads(map)
+        return known
 
     def receive(self, body: bytes, now: int) -> list[Receipt]:
         """Return the message in a frame; or the batch, answered by nothing itself, and then each message in it.
@@ -98,12 +116,13 @@ class Receiver:
             return self._unreadable(body, now, Problem("100", str(error)), back)
         start, end = span_of_time(body)
         digest = keyring().digest(body[:start], body[end:])
-        problem = self._refusal(header)
+        reads = self._reads()
+        problem = self._refusal(header, reads)
         if problem is not None:
             code = answer(header, "AR")
             row = self._row(body, now, header, digest, "", code, Message.IGNORED, problem.text, back)
             return Receipt(row, header, problem)
-        lane = keyring().search(self.rules.source, self.rules.facility, self._account(body, message))
+        lane = keyring().search(self.rules.source, self.rules.facility, self._account(body, message, reads))
         code = answer(header, "AA")
         return Receipt(self._row(body, now, header, digest, lane, code, Message.RECEIVED, "", back), header)
 
@@ -120,20 +139,20 @@ class Receiver:
             return None
         return er7.parse(body, self.rules.charset, limit)
 
-    def _account(self, body: bytes, message: er7.Message | None) -> str:
+    def _account(self, body: bytes, message: er7.Message | None, reads: _Reads) -> str:
         """Return the account number, "" for none: from the bytes where they are plain, else as the map reads."""
-        if message is None and self._plain is not None:
-            found = _peek(body, self._plain)
+        if message is None and reads.plain is not None:
+            found = _peek(body, reads.plain)
             if found is not None:
                 return found
         message = message or er7.parse(body, self.rules.charset, self.rules.max_segments)
-        return account_of(message, self.rules.map)
+        return account_of(message, reads.map)
 
-    def _refusal(self, header: Header) -> Problem | None:
+    def _refusal(self, header: Header, reads: _Reads) -> Problem | None:
         """Return why a readable message is answered AR, or None."""
-        if (kind := header.type) not in self._types:
-            known = kind.partition("^")[0] in self._events
-            wanted = ", ".join(sorted(self._types))
+        if (kind := header.type) not in reads.types:
+            known = kind.partition("^")[0] in reads.events
+            wanted = ", ".join(sorted(reads.types))
             return Problem("201" if known else "200", f"MSH-9 is {_shown(kind)}; taken here: {wanted}", field=9)
         if (mode := header.processing_id) != self.rules.processing_id:
             return Problem("202", f"MSH-11 is {_shown(mode)}; this source sends {self.rules.processing_id}", field=11)

@@ -8,7 +8,7 @@ is no FHIR, is nothing that this door takes, or would bill one Invoice on two ac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +48,11 @@ class FhirRules:
     version: Version = "R4"
     max_bytes: int = 1_048_576
     max_depth: int = 32
+    live: Callable[[], Map] | None = None  #: returns the map in force, where that may change while we run
+
+    def reads(self) -> Map:
+        """Return the map in force."""
+        return self.map if self.live is None else self.live()
 
 
 class Judgement(NamedTuple):
@@ -93,7 +98,7 @@ class FhirReceiver:
             return self._refusal(body, now, refused)
 
     def _single(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
-        wanted = identify(resource, body, INVOICE, asked, self.rules.map, self._place)
+        wanted = identify(resource, body, INVOICE, asked, self.rules.reads(), self._place)
         done = decide(wanted, self._known([wanted]), {})
         rows = [] if done.message else [self._row(wanted, done, now)]
         return Judgement(rows, done.status, INVOICE, [done._replace(row=len(rows) - 1)], resource)
@@ -154,7 +159,7 @@ class FhirReceiver:
                     break
                 if kind not in REST and "id" not in found:
                     asked = Asked(id=rest_id(part.full_url))
-                wanted = identify(found, raw, f"{where}.resource", asked, self.rules.map, self._place)
+                wanted = identify(found, raw, f"{where}.resource", asked, self.rules.reads(), self._place)
                 if kind == "history" and not newer.isdisjoint({wanted.id, wanted.lane} - {""}):
                     yield Done(202, issues=(note("kept with the Bundle: a newer version stands before it", where),))
                     continue

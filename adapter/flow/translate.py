@@ -59,6 +59,7 @@ def batch(flow: Flow, limit: int = BATCH) -> int:
         ).all()
     if not rows:
         return 0
+    flow = flow.frozen()  # what reads a message is what it remembers
     readings = [(row, _read(flow, row)) for row in rows]
     try:
         with flow.store.write() as tx:
@@ -174,7 +175,7 @@ def _apply(
             "no_account", "it names no account: PID-18 and PV1-19 are empty",
             "ask the sender to fill PID-18, or point the map's account at the right field", trace,
         )  # fmt: skip
-    if len({charge.guarantor for charge in found.charges if charge.guarantor is not None}) > 1:
+    if len({charge.guarantor or found.guarantor for charge in found.charges}) > 1:
         return hold(
             "several_guarantors", "its lines name different guarantors for one account",
             "bill each guarantor through an account of their own, or correct the message", trace,

@@ -50,8 +50,9 @@ def money(value: Element | str, context: Context) -> Money | None:
     data = value.data
     currency = ""
     if isinstance(data, dict):
-        code = data.get("code") if data.get("system") == _ISO_4217 else ""
-        currency = text(data.get("currency") or code)
+        system, code = data.get("system"), text(data.get("code"))
+        named = system == _ISO_4217 or (not system and transforms.is_currency(code))
+        currency = text(data.get("currency")) or (code if named else "")
         if currency and not transforms.is_currency(currency):
             raise Rejected(f'"{currency[:12]}" is not an ISO 4217 currency', "ask the sender for a code such as USD")
         data = data.get("value")

@@ -140,6 +140,7 @@ def keep(base: str, resource: dict[str, Any], method: str = "POST", id: str = ""
     return found
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_server_of_others_is_polled_to_its_end_though_it_names_no_next_page(bench: Workbench, peer: str) -> None:
     patient = {"resourceType": "Patient", "name": [{"family": "Sample"}]}
     patient |= {"telecom": [{"system": "phone", "use": "mobile", "value": "+16085550101"}]}

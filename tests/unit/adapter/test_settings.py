@@ -305,8 +305,8 @@ def test_a_source_that_polls_names_its_server_and_what_it_asks_for(tmp_path):
     there = "  there: {type: fhir, base_url: 'https://x.example.org', map: fhir-payment-reconciliation}\n"
 
     def found(poll: str) -> list[str]:
-        swaps = ("sources:\n", f"sources:\n{source}    poll: {poll}\n"), ("\ndestinations:\n", f"\ndestinations:\n{there}")
-        return problems(changed(tmp_path, *swaps))
+        sources, places = f"sources:\n{source}    poll: {poll}\n", f"\ndestinations:\n{there}"
+        return problems(changed(tmp_path, ("sources:\n", sources), ("\ndestinations:\n", places)))
 
     assert "there is no destination called nowhere" in found("{server: nowhere}")[0]
     assert "is no destination of type fhir" in found("{server: chart}")[0]

@@ -220,3 +220,9 @@ def test_two_rows_for_one_version_are_a_mistake(tmp_path: Path) -> None:
         )
     )
     assert found == ["site.yaml:4:6: target code has a row already: list its paths there"]
+
+
+def test_a_map_that_reads_adt_must_know_patients_by_their_number(tmp_path: Path) -> None:
+    found = problems(site(tmp_path, "extends: hl7v2-dft\nmessages: [DFT^P03, ADT^A08]\nwithout: [chart.PID-3]\n"))
+    assert len(found) == 1
+    assert found[0].startswith("site.yaml:2:1: an ADT names patients by PID-3")

@@ -24,6 +24,7 @@ from chartpost.mappings.fhir.notification import EVENT, HANDSHAKE, HEARTBEAT
 SOURCE = "fhir_all"
 OBJECT = f"subscription:{SOURCE}/Subscription/3"
 
+on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 every_form = pytest.mark.parametrize("form", FORMS)
 
 
@@ -102,6 +103,7 @@ def deaf(bench: Workbench, ehr: Ehr) -> Iterator[Door]:
 # ---------------------------------------------------------------------------------------------- R4: criteria, rest-hook
 
 
+@on_sqlite
 @pytest.mark.parametrize("endpoint", ["", "/"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_a_payload_is_taken_at_whatever_the_server_adds_to_the_endpoint(deaf: Door, endpoint: str, method: str) -> None:
@@ -117,6 +119,7 @@ def test_a_payload_at_the_endpoint_itself_is_the_state_of_its_invoice(deaf: Door
     assert deaf.balances() == [5000]
 
 
+@on_sqlite
 @pytest.mark.parametrize("content_type", ["", "application/fhir+json", "text/plain", "application/fhir+xml"])
 @pytest.mark.parametrize("endpoint", ["", "/"])
 def test_an_empty_post_has_the_source_polled_at_once(polled: Door, content_type: str, endpoint: str) -> None:
@@ -137,6 +140,7 @@ def test_an_empty_post_where_nothing_is_polled_is_refused_and_kept(deaf: Door) -
 # --------------------------------------------------------------------------------------------- topics, by notifications
 
 
+@on_sqlite
 @every_form
 def test_handshake_and_heartbeat_are_answered_and_leave_nothing_but_how_far_was_heard(deaf: Door, form: str) -> None:
     for kind in (HANDSHAKE, HEARTBEAT):
@@ -175,6 +179,7 @@ def test_what_a_notification_only_names_is_read_as_it_is_now(read: Door, form: s
     assert read.bench.holds() == []
 
 
+@on_sqlite
 @every_form
 def test_a_notification_without_payload_has_the_source_polled_at_once(polled: Door, form: str) -> None:
     polled.ehr.put("17")
@@ -280,6 +285,7 @@ def test_a_subscription_that_has_ended_is_told_until_it_is_heard_of_again(deaf: 
 # ------------------------------------------------------------------------------------------------------------- failures
 
 
+@on_sqlite
 def test_a_server_that_cannot_be_read_now_is_read_later(read: Door) -> None:
     read.ehr.put("17")
     script = read.ehr.server.scripts["GET Invoice/17"][0]
@@ -322,10 +328,9 @@ def test_what_cannot_be_judged_yet_is_not_heard_and_has_to_come_again(deaf: Door
     assert deaf.balances() == [4500]
 
 
+@on_sqlite
 def test_what_cannot_be_stored_is_not_heard(deaf: Door) -> None:
     deaf.hears(HANDSHAKE, counted=0)
-    if deaf.bench.store.dialect != "sqlite":
-        return
     with deaf.bench.store.write() as tx:
         tx.connection.exec_driver_sql(
             "CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'x'); END"
@@ -339,6 +344,7 @@ def test_what_cannot_be_stored_is_not_heard(deaf: Door) -> None:
     assert deaf.balances() == [4500]
 
 
+@on_sqlite
 @pytest.mark.parametrize("entry", [[7], "x", [{"resource": 7}]])
 def test_a_notification_with_nonsense_in_it_is_refused(deaf: Door, entry: Any) -> None:
     said = notice("R5", EVENT, (1, "Invoice/17"), counted=1)

@@ -18,6 +18,8 @@ from chartpost.adapter.ledger import errands, tables
 
 SOURCE = "fhir_all"
 
+on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
@@ -129,6 +131,7 @@ def test_a_next_page_that_the_server_has_forgotten_is_asked_for_anew(bench: Work
     assert bench.holds() == []
 
 
+@on_sqlite
 def test_a_server_without_next_pages_is_read_to_its_end(bench: Workbench, ehr: Ehr) -> None:
     ehr.links = False
     for number in range(60):
@@ -138,6 +141,7 @@ def test_a_server_without_next_pages_is_read_to_its_end(bench: Workbench, ehr: E
     assert len(bench.rows(tables.message)) == 60
 
 
+@on_sqlite
 @pytest.mark.parametrize("days", [-3, 3])
 def test_the_clock_of_the_server_counts_and_not_ours(bench: Workbench, ehr: Ehr, days: int) -> None:
     ehr.clock = lambda: bench.clock() + dt.timedelta(days=days)
@@ -161,6 +165,7 @@ def test_a_first_look_reaches_back_a_day_and_no_further(bench: Workbench, ehr: E
 # ------------------------------------------------------------------------------------------------- servers that err
 
 
+@on_sqlite
 def test_a_server_that_is_away_is_asked_later_and_later_and_a_person_is_told(bench: Workbench, ehr: Ehr) -> None:
     search = ehr.server.scripts["GET Invoice"][0]
     ehr.server.on("GET Invoice", says(500))
@@ -176,6 +181,7 @@ def test_a_server_that_is_away_is_asked_later_and_later_and_a_person_is_told(ben
     assert (bench.holds(), balances(bench)) == ([], [4500])
 
 
+@on_sqlite
 @pytest.mark.parametrize(("said", "seconds"), [("120", 120), ("Mon, 04 May 2026 15:11:00 GMT", 600), ("99999", 3600)])
 def test_a_server_that_asks_to_be_left_alone_is_left_alone(bench: Workbench, ehr: Ehr, said: str, seconds: int) -> None:
     busy = says(429, Retry_After=said, Date="Mon, 04 May 2026 15:01:00 GMT")
@@ -195,6 +201,7 @@ REFUSALS: dict[str, Any] = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("script", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refusal_is_told_at_once_without_what_it_said(bench: Workbench, ehr: Ehr, script: Any) -> None:
     ehr.server.on("GET Invoice", script)
@@ -205,6 +212,7 @@ def test_a_refusal_is_told_at_once_without_what_it_said(bench: Workbench, ehr: E
     assert errand(bench).due_at == bench.clock() + dt.timedelta(seconds=60)
 
 
+@on_sqlite
 def test_a_server_that_passes_over_the_time_bills_nothing_of_long_ago(bench: Workbench, ehr: Ehr) -> None:
     ehr.put("old")
     bench.clock.advance(days=400)
@@ -213,6 +221,7 @@ def test_a_server_that_passes_over_the_time_bills_nothing_of_long_ago(bench: Wor
     assert (bench.rows(tables.message), bench.holds()) == ([], ["not_polled"])
 
 
+@on_sqlite
 def test_next_pages_that_lead_in_a_circle_are_left(bench: Workbench, ehr: Ehr) -> None:
     ehr.put("17")
     ehr.next = "Invoice?_page=0&again"
@@ -222,6 +231,7 @@ def test_next_pages_that_lead_in_a_circle_are_left(bench: Workbench, ehr: Ehr) -
     assert len(ehr.asked()) <= 5
 
 
+@on_sqlite
 def test_a_next_page_that_is_ever_another_one_and_says_nothing_new_is_left(bench: Workbench, ehr: Ehr) -> None:
     ehr.put("17")
 
@@ -236,6 +246,7 @@ def test_a_next_page_that_is_ever_another_one_and_says_nothing_new_is_left(bench
 @pytest.mark.parametrize(
     "next", ["https://elsewhere.example.org/fhir?page=2", "http://127.0.0.1:1/x", "http://[", "a b"]
 )
+@on_sqlite
 def test_our_token_goes_to_no_other_server(bench: Workbench, ehr: Ehr, next: str) -> None:
     ehr.put("17")
     ehr.next = next
@@ -330,6 +341,7 @@ def test_whereever_it_is_killed_nothing_is_lost_and_nothing_counts_twice(
     assert balances(bench) == [4500] * 5
 
 
+@on_sqlite
 def test_a_server_that_never_answers_is_given_up_in_time(bench: Workbench, server: Scripted) -> None:
     settings = polling(configuration(), server.url)
     place = settings.destinations["ehr"]

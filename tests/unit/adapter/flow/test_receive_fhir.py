@@ -214,7 +214,7 @@ def test_an_address_takes_only_its_own_kind_of_resource():
     assert judge(bundle("batch"), Asked("create")).status == 400
     assert judge({"resourceType": "Patient"}, Asked("create")).status == 400
     assert judge(invoice("17"), Asked("other")).status == 404
-    assert judge({"resourceType": "Patient"}, Asked("bundle")).status == 404
+    assert judge({"resourceType": "Patient"}, Asked("bundle")).status == 400
     assert judge(bundle("batch"), Asked("message")).status == 400
 
 
