@@ -205,6 +205,27 @@ def folders(file: YamlFile, problems: Problems) -> None:
                     break
 
 
+def batches(file: YamlFile, problems: Problems) -> None:
+    """Two facilities whose batches have one name at a destination would have one total there."""
+    by_day = [name for name, part in _section(file, "destinations").items() if part.get("batch") == "day"]
+    if not by_day:
+        return
+    from chartpost.adapter.flow.batch import short
+
+    for destination in by_day:
+        named: dict[str, str] = {}
+        for source in _section(file, "sources").values():
+            told, facility = source.get("destinations"), str(source.get("facility"))
+            if isinstance(told, list) and destination in told:
+                other = named.setdefault(short(facility), facility)
+                if other != facility:
+                    problems.add(
+                        ("destinations", destination, "batch"),
+                        f"the batches of {other} and {facility} would both be called {short(facility)} and the day; "
+                        "let a destination of its own tell the chart of one of them, or leave batch out",
+                    )
+
+
 def sandbox(file: YamlFile, problems: Problems) -> None:
     """Play money and real people never meet."""
     present = file.data.get("sandbox") is not None
@@ -257,7 +278,9 @@ def map_paths(file: YamlFile) -> None:
             if part.get("type") == "directory" and isinstance(part.get("path"), str):
                 part["path"] = str(Path(file.name).parent / part["path"])
             for place in (part, part.get("shadow")):
-                name = place.get("map") if isinstance(place, dict) else None
+                if not isinstance(place, dict):
+                    continue
+                name = place.get("map")
                 if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
                     place["map"] = str(Path(file.name).parent / name)
 

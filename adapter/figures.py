@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, func, select
 
 from chartpost.adapter import log as logs
+from chartpost.adapter.ledger import maps_in_force
 from chartpost.adapter.ledger.intake import Fate, Row
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import account, errand, hold, message, request
@@ -113,4 +114,10 @@ def waiting(connection: Connection, now: dt.datetime) -> list[Metric]:
     for currency, count, total in connection.execute(of_currency):
         asks.add_metric([currency], count)
         asked.add_metric([currency], int(total or 0))
-    return [messages, errands, late, holds, asks, asked]
+    refused = GaugeMetricFamily(
+        "chartpost_map_refused", "Whether a map's changed file is refused, by the map in force.",
+        labels=["use", "place", "map"],
+    )  # fmt: skip
+    for row in maps_in_force.in_force(connection):
+        refused.add_metric([row["use"], row["place"], row["map"]], float(bool(row["refused"])))
+    return [messages, errands, late, holds, asks, asked, refused]

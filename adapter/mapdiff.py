@@ -62,12 +62,16 @@ def of_store(flow: Flow, source: str, old: Map, new: Map, since: dt.datetime) ->
 
 
 def _compared(flow: Flow, name: str, row: Any, old: Map, new: Map) -> Compared:
-    before, after = (made(flow, row, map) for map in (old, new))
+    return Compared(name, tuple(between(flow, row.source, made(flow, row, old), made(flow, row, new))))
+
+
+def between(flow: Flow, source: str, before: Made, after: Made) -> list[Difference]:
+    """Return how two readings differ on the terms of a source."""
     found = differences(before, after)
-    shares = [patients_part(flow, row.source, one) for one in (before, after)]
+    shares = [patients_part(flow, source, one) for one in (before, after)]
     if shares[0] != shares[1]:
         found.append(Difference("the patient's share", *shares))
-    return Compared(name, tuple(found))
+    return found
 
 
 def made(flow: Flow, row: Any, map: Map) -> Made:

@@ -286,8 +286,10 @@ class Settings(Part):
         return {name: source for name, source in self.sources.items() if isinstance(source, BrokerSource)}
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(path: Path | None, environ: Mapping[str, str], *, maps: bool = True) -> Settings:
     """Read and check the configuration at `path` (None: the embedded one) under the `CHARTPOST_…` variables.
+
+    Without `maps` the map files are not looked at: one that is being edited may be wrong for a while.
 
     Raises ConfigurationError with all problems, each "file:line: key.path: what is wrong; what to do".
     """
@@ -300,9 +302,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     checks.references(file, problems)
     checks.doors(file, problems)
     checks.folders(file, problems)
+    checks.batches(file, problems)
     checks.sandbox(file, problems)
     checks.plugins(file, problems)
-    checks.maps(file, problems)
+    if maps:
+        checks.maps(file, problems)
     if settings is None or problems:
         raise ConfigurationError(problems.sorted())
     return settings

@@ -10,13 +10,14 @@ import datetime as dt
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, create_engine, func, select
 
 from chartpost.adapter.flow import worker
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.ledger import states
+from chartpost.adapter.ledger import maps_in_force, states
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import account, errand, hold, message, notice, payment, posting, request
 from chartpost.adapter.ports import World
@@ -50,6 +51,7 @@ def status(connection: Connection, settings: Settings, now: dt.datetime) -> View
         "holds": list(holds(connection)),
         "destinations": list(destinations(connection, settings)),
         "last": last(connection),
+        "maps": list(maps(connection)),
     }
 
 
@@ -80,9 +82,14 @@ def _accepts(address: Address) -> bool | None:
 
 def topology(settings: Settings) -> Topology:
     """Return the queues of this configuration, with nothing wired."""
-    maps = {name: postingmap.load(part.options["map"]) for name, part in settings.destinations.items()}
+    found = {}
+    for name, part in settings.destinations.items():
+        with suppress(postingmap.MapError):  # it was changed while we run, and is not in force
+            found[name] = postingmap.load(part.options["map"])
+    readable = {name: part for name, part in settings.destinations.items() if name in found}
+    settings = settings.model_copy(update={"destinations": readable})
     nowhere = Store(create_engine("sqlite://"))
-    return worker.topology(Flow(settings, nowhere, World(), link_key=b"", public_url="", maps={}, outbound=maps))
+    return worker.topology(Flow(settings, nowhere, World(), link_key=b"", public_url="", maps={}, outbound=found))
 
 
 def queues(settings: Settings) -> list[View] | None:
@@ -207,6 +214,12 @@ def destinations(connection: Connection, settings: Settings) -> Iterator[View]:
             "answer": f"{answered.answer_code} {answered.state}" if answered else "",
             "waiting": connection.scalar(select(func.count()).select_from(errand).where(*lanes)),
         }
+
+
+def maps(connection: Connection) -> Iterator[View]:
+    """Each map: where it is in force and since when, and why a changed file is not."""
+    for row in maps_in_force.in_force(connection):
+        yield {**row, "since": iso(row["since"])}
 
 
 def last(connection: Connection) -> View:

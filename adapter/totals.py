@@ -41,7 +41,7 @@ def totals(connection: Connection, day: dt.date | None, zones: Mapping[str, str]
         )
         .join(payment, payment.c.id == posting.c.payment_id)
         .join(account, account.c.id == payment.c.account_id)
-        .where(near)
+        .where(near, posting.c.state != states.Posting.SHADOWED)  # of those nobody is told
     )  # fmt: skip
     sums: dict[tuple[str, str, str], dict[str, list[int]]] = {}
     for row in connection.execute(statement):

@@ -30,6 +30,7 @@ from chartpost.adapter.listeners.broker import BrokerListener
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.listeners.directory import DirectoryListener
 from chartpost.adapter.listeners.mllp import MllpListener
+from chartpost.adapter.livemaps import LiveMaps
 from chartpost.adapter.neighbour import Neighbour
 from chartpost.adapter.settings import Settings
 from chartpost.adapter.web.app import internal_app, web_app
@@ -118,6 +119,8 @@ class _House:
         for reader in readers:
             reader.start()
         relay.start()
+        live = LiveMaps(flow, self.stopping, self._gate)
+        live.start()
         for listener, door in zip(listeners, doors.mllp.values(), strict=True):
             await listener.start(door)
         while not all(server.started for server in servers):
@@ -135,7 +138,7 @@ class _House:
             server.should_exit = True
         await asyncio.gather(*serving)
         relay.stop()
-        await asyncio.to_thread(_stop_all, readers)
+        await asyncio.to_thread(_stop_all, [*readers, live])
         committer.close()
         publisher.close()
         log.info("drained")
@@ -216,7 +219,7 @@ def _no_signals() -> Any:
     return ExitStack()
 
 
-def _stop_all(readers: Sequence[Reader]) -> None:
+def _stop_all(readers: Sequence[Reader | LiveMaps]) -> None:
     threads = [threading.Thread(target=reader.stop) for reader in readers]
     for thread in threads:
         thread.start()

@@ -28,6 +28,7 @@ _LONGEST = 500  #: characters
 _MACRO = re.compile(r"\.\s*(map|filter|all|exists|exists_one|existsOne)\s*\(")
 _STRING = re.compile(r"""r?"(?:\\.|[^"\\])*"|r?'(?:\\.|[^'\\])*'""")
 _MY = re.compile(r"\bmy\s*\.\s*([A-Za-z_]\w*)")
+_ANY_MY = re.compile(r"\bmy\b")
 _UNTYPED_MY = re.compile(r"\bmy\s*\[")
 _FIX = "say in the condition what holds where a value is empty, as in `insurance != null && insurance > 0`"
 
@@ -39,6 +40,7 @@ class Condition:
     text: str
     program: Any = field(compare=False, repr=False)
     names: tuple[str, ...] = ()  #: what it names: handing over the rest costs more than the condition itself
+    mine: frozenset[str] | None = None  #: the same after `my.`; None: all of them
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Say whether it is true of these values. Raises Rejected when it cannot be told."""
@@ -56,7 +58,10 @@ class Condition:
 
     def _run(self, values: Mapping[str, Any]) -> Any:
         try:
-            return self.program.execute({name: values[name] for name in self.names})
+            seen = {name: values[name] for name in self.names}
+            if self.mine is not None:
+                seen["my"] = {name: value for name, value in values["my"].items() if name in self.mine}
+            return self.program.execute(seen)
         except Exception:  # whatever it raises: its text may hold a value
             empty = ", ".join(name for name in self.names if values.get(name) is None)
             why = f": empty is {empty}" if empty else ""
@@ -85,10 +90,12 @@ def compile_condition(text: str, known: tuple[str, ...], mine: frozenset[str] | 
         raise ValueError(f"{text!r}: a condition cannot use {unknown[0]}()")
     if _UNTYPED_MY.search(bare):
         raise ValueError(f"{text!r}: write my.name")
-    for name in _MY.findall(bare):
+    named = frozenset(_MY.findall(bare))
+    for name in sorted(named):
         if mine is not None and name not in mine:
             raise ValueError(f"{text!r}: no row has the target my.{name}")
-    return Condition(text, program, tuple(program.variables()))
+    plainly = bool(named) and len(_MY.findall(bare)) == len(_ANY_MY.findall(bare))  # and not `my` as a whole
+    return Condition(text, program, tuple(program.variables()), named if plainly else None)
 
 
 #: Operators, and functions that are plain and cheap.

@@ -42,6 +42,8 @@ def phone(text: str, region: str, mobile: bool | None = None) -> Contact | None:
 
 def email(text: str) -> Contact | None:
     """Return an address as a contact, None for what cannot be one. `mailto:` is cut off."""
+    if "@" not in text:
+        return None
     value = text.strip().removeprefix("mailto:")
     return Contact(kind="email", value=value) if len(value) <= 254 and _ADDRESS.fullmatch(value) else None
 
@@ -63,14 +65,12 @@ def from_xtn(text: str, region: str, delimiters: er7.Delimiters, codec: str) -> 
     if equipment == "Internet" or equipment in _UNREADABLE:
         return found if equipment == "Internet" else []
     mobile = True if equipment == "CP" else False if equipment in ("TDD", "TTY") else None
-    for spelled, where in (
-        (first if "@" not in first else "", region),
-        (component(12), region),
-        _assembled(component(5), component(6), component(7), region),
-    ):
-        if spelled and (number := phone(spelled, where, mobile)):
+    for spelled in (first if "@" not in first else "", component(12)):
+        if spelled and (number := phone(spelled, region, mobile)):
             return [number, *found]
-    return found
+    spelled, where = _assembled(component(5), component(6), component(7), region)
+    number = phone(spelled, where, mobile) if spelled else None
+    return [number, *found] if number else found
 
 
 def _assembled(country: str, area: str, local: str, region: str) -> tuple[str, str]:

@@ -89,13 +89,19 @@ def escape(text: str, delimiters: Delimiters = STANDARD, codec: str = "utf-8") -
     return pattern.sub(replace, text)
 
 
+@lru_cache(maxsize=64)
+def _ends(field: str) -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(field)}{_UNSAFE}]")
+
+
 def recode(text: str, source: Delimiters = STANDARD, target: Delimiters = STANDARD, codec: str = "utf-8") -> str:
     """Rewrite a field's ER7 text for other delimiters. Structure and values stay; nothing in it can end the field.
 
     Text that is already safe in the same delimiters comes back unchanged.
     """
     if source == target:
-        return re.sub(f"[{re.escape(target.field)}{_UNSAFE}]", lambda match: escape(match[0], target, codec), text)
+        ends = _ends(target.field)
+        return ends.sub(lambda match: escape(match[0], target, codec), text) if ends.search(text) else text
 
     def split(value: str, mark: str) -> list[str]:
         return value.split(mark) if mark else [value]

@@ -35,6 +35,11 @@ def finding(severity: Severity, place: str, rule: str, text: str, fix: str, sect
     return Finding(severity, place, rule, text, fix, f"HL7 v2.5.1 §{section}" if section else "")
 
 
+def unreadable(text: str) -> Finding:
+    """Return the Finding for what is no message at all; `text` says why, and no value."""
+    return Finding("error", "", "unreadable", text, "see that the file is whole, and what the sender writes there")
+
+
 def counted(numbers: Mapping[str, int]) -> str:
     """Return "2 errors, 1 warning" for how many there are of each severity, "nothing found" when there is none."""
     said = [f"{numbers[one]} {one}{'s' * (numbers[one] != 1)}" for one in SEVERITIES if numbers.get(one)]

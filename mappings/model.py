@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from babel.numbers import list_currencies
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SkipValidation
 
 
 class Value(BaseModel):
@@ -194,7 +194,7 @@ class Reading(Value):
     merges: tuple[Merge, ...] = ()  #: of an ADT that says so
     ignored: tuple[str, ...] = ()  #: lines left out, each with its reason
     missing: tuple[str, ...] = ()  #: FHIR references ("Patient/12") that say more of the payer, and were not at hand
-    trace: tuple[TraceLine, ...] = ()
+    trace: SkipValidation[tuple[TraceLine, ...]] = ()  #: checking thirty lines again costs as much as reading them
 
 
 class Posting(Value):

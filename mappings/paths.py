@@ -12,10 +12,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from chartpost.mappings import er7
 from chartpost.mappings.transforms import Cell
+
+
+class Found(NamedTuple):
+    """One value in a message."""
+
+    given: Any  #: what the first step of a row takes: text, or the whole cell or element; NULL for `""`
+    place: str  #: as `located` says it
+    raw: str  #: what stands there, for the trace
 
 
 class AnyPath(Protocol):
@@ -24,8 +32,8 @@ class AnyPath(Protocol):
     def get(self, scope: Any) -> Any:
         """Return the first value as text; None when there is none."""
 
-    def given(self, scope: Any, whole: bool) -> Any:
-        """Return what the first step of a row takes: text, or the whole cell or element; None when there is none."""
+    def found(self, scope: Any, whole: bool) -> Found | None:
+        """Return the first value and where it stands; None when there is none."""
 
     def items(self, scope: Any, whole: bool) -> Iterator[tuple[str, str, Any]]:
         """Yield all that stands there, each as place, raw text, and what the first step of a row takes."""
@@ -88,22 +96,30 @@ class Path:
 
     def repetition_text(self, scope: Scope) -> str:
         """Return the chosen repetition, or the first, as ER7 text; "" when absent."""
-        text = self.field_text(scope)
-        if self.key is None and self.repetition <= 1 and scope.delimiters.repetition not in text:
+        segment = scope.segment(self.name, self.occurrence or 1)
+        return self._chosen(segment, scope) if segment is not None else ""
+
+    def _chosen(self, segment: er7.Segment, scope: Scope) -> str:
+        text = segment.field(self.field)
+        if not text or (self.key is None and self.repetition <= 1 and scope.delimiters.repetition not in text):
             return text  # most fields have one repetition or none: no need to split them
         found = self.repetitions(scope)
         return found[0] if found else ""
 
     def raw(self, scope: Scope) -> str:
         """Return the ER7 text at the level that the path names: all of `100.00&USD` for FT1-11; "" when absent."""
-        text = self.repetition_text(scope)
+        return self._leveled(self.repetition_text(scope), scope)
+
+    def _leveled(self, text: str, scope: Scope) -> str:
         if not self.component or text == er7.NULL_TEXT:
             return text
         return er7.part(text, scope.delimiters, self.component, self.subcomponent)
 
     def get(self, scope: Scope) -> str | er7.Null | None:
         """Return the value, unescaped; NULL for `""`; None when empty or absent."""
-        text = self.repetition_text(scope)
+        return self._value(self.repetition_text(scope), scope)
+
+    def _value(self, text: str, scope: Scope) -> str | er7.Null | None:
         if not text:
             return None
         if text == er7.NULL_TEXT:
@@ -116,10 +132,20 @@ class Path:
             return er7.NULL
         return er7.unescape(text, marks, scope.codec) or None
 
-    def given(self, scope: Scope, whole: bool) -> Cell | str | er7.Null | None:
-        """Return the value for the first step of a row: a Cell for one that reads whole fields, else text."""
-        found = self.get(scope)
-        return Cell(self.raw(scope), self.following(scope)) if whole and found else found
+    def found(self, scope: Scope, whole: bool) -> Found | None:
+        """Return the value for the first step of a row, a Cell for one that reads whole fields, and where it stands."""
+        segment = scope.segment(self.name, self.occurrence or 1)
+        text = self._chosen(segment, scope) if segment is not None else ""
+        if not text or segment is None:
+            return None
+        value = self._value(text, scope)
+        if value is None:
+            return None
+        raw = self._leveled(text, scope)
+        if whole and value:
+            cell = Cell(raw, "" if self.component else segment.field(self.field + 1))
+            return Found(cell, self._located(segment), raw)
+        return Found(value, self._located(segment), raw)
 
     def items(self, scope: Scope, whole: bool) -> Iterator[tuple[str, str, Cell | str]]:
         """Yield every repetition that says something: where it stands, its ER7 text, and what a row's step takes."""
@@ -140,7 +166,9 @@ class Path:
 
     def located(self, scope: Scope) -> str:
         """Return the path with the segment's place in the message, for traces and problems: `FT1[2]-11`."""
-        segment = scope.segment(self.name, self.occurrence or 1)
+        return self._located(scope.segment(self.name, self.occurrence or 1))
+
+    def _located(self, segment: er7.Segment | None) -> str:
         if segment is None or (segment.occurrence == 1 and self.name != "FT1"):
             return f"{self.name}-{self.rest}"
         return f"{self.name}[{segment.occurrence}]-{self.rest}"

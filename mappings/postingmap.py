@@ -161,10 +161,12 @@ def _row(document: Overlay, index: int, spec: OutRowSpec, file: PostingSpec) -> 
 
 
 def _same(one: OutRow, other: OutRow) -> bool:
-    """Whether two rows would fill the same place of the same posting."""
-    same = [(row.target.name, row.target.field, row.target.component or 1, row.target.subcomponent or 1)
-            for row in (one, other)]  # fmt: skip
-    return same[0] == same[1] and movement.meet(one, other)
+    """Whether two rows would fill the same place of the same posting; a chart field takes all of its own."""
+    if (one.target.name, one.target.field) != (other.target.name, other.target.field) or not movement.meet(one, other):
+        return False
+    whole = one.value.startswith("chart.") or other.value.startswith("chart.")
+    parts = [(row.target.component or 1, row.target.subcomponent or 1) for row in (one, other)]
+    return whole or parts[0] == parts[1]
 
 
 def schema() -> dict[str, Any]:

@@ -73,22 +73,21 @@ def read(
     Raises Unreadable with all problems; a single bad line holds the message.
     """
     problems = _broken(message)
-    if not accepts(message, map):
-        problems.append(
-            Problem(path="MSH-9", cause=f"{message_type(message)[:20]} is no type that map {map.name} reads")
-        )
+    type = message_type(message)
+    if type not in map.messages:
+        problems.append(Problem(path="MSH-9", cause=f"{type[:20]} is no type that map {map.name} reads"))
     if problems:
         raise Unreadable(problems)
     context = Context(currency, region, timezone, message.delimiters, message.codec, map.tables, explained)
     map = map.of_version(message.text("MSH", 12))
-    if patients.is_about_patients(message_type(message)):
-        return _read_patients(message, map, context)
-    return _Reader(message, map, context).reading()
+    if patients.is_about_patients(type):
+        return _read_patients(message, map, context, type)
+    return _Reader(message, map, context).reading(type)
 
 
-def _read_patients(message: er7.Message, map: Map, context: Context) -> Reading:
+def _read_patients(message: er7.Message, map: Map, context: Context, type: str) -> Reading:
     reader = patients.PatientReader(message, map, context)
-    found = reader.reading(message_type(message), *_account(message, map))
+    found = reader.reading(type, *_account(message, map))
     if reader.problems:
         raise Unreadable(reader.problems, reader.trace)
     return found
@@ -130,8 +129,8 @@ class _Reader(Rows):
         self.mine = [target[3:] for target in self.lines if target.startswith("my.")]
         self.ignored: list[str] = []
 
-    def reading(self) -> Reading:
-        grouped = self.message.text("MSH", 9, 2) == "P11"
+    def reading(self, type: str) -> Reading:
+        grouped = type.endswith("^P11")
         account, path = _account(self.message, self.map)
         if path is not None:
             self.note("account", path.located(self.message), path.raw(self.message), account)
@@ -158,9 +157,8 @@ class _Reader(Rows):
             raise Unreadable(self.problems, self.trace)
         if guarantor is None and lines and all(line.guarantor == lines[0].guarantor for line in lines):
             guarantor = lines[0].guarantor  # a P11 that names the payer in its groups only, the same in each
-        # Made of checked values: checking thirty trace lines again would cost as much as reading them.
-        found = Reading.model_construct(
-            type=message_type(self.message),
+        found = Reading(
+            type=type,
             account=account,
             patient=patient,
             guarantor=guarantor,
@@ -236,7 +234,9 @@ class _Reader(Rows):
             self.problem(where, scope, "the amount is beyond belief", "correct the message")
             return None
         negative = negative or amount.minor < 0
-        return Money(minor=-abs(amount.minor) if negative else abs(amount.minor), currency=amount.currency)
+        if negative == (amount.minor < 0):
+            return amount
+        return Money(minor=-amount.minor, currency=amount.currency)
 
     def extended(self, price: Money, quantity: Decimal, rows: dict[str, Row], scope: Scope) -> Money | None:
         with localcontext(prec=60):  # the default 28 digits would round without a word

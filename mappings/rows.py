@@ -30,9 +30,9 @@ class Rows:
         names: dict[str, str] = {}
         reached: list[Contact] = []
         for row in self.map.message:
-            owner, _, target = row.target.partition(".")
-            if owner != role:
+            if not row.target.startswith(role):
                 continue
+            target = row.target.removeprefix(f"{role}.")
             if row.shape == "contacts":
                 reached += self.contacts(row, scope, prefix)
             elif value := self.value(row, scope, prefix + row.target):
@@ -77,19 +77,20 @@ class Rows:
         whole = bool(row.steps) and row.steps[0].transform.cell
         for path in row.paths:
             try:
-                given = path.given(scope, whole)
-                if given is None:
+                found = path.found(scope, whole)
+                if found is None:
                     continue
+                given = found.given
                 if given is er7.NULL:
                     if row.required:
                         self.problem(path, scope, 'is required and "" deletes it')
                     return None
-                result = apply(row.steps, given, self.context)
+                result = apply(row.steps, given, self.context) if row.steps else given
             except Rejected as error:
                 self.problem(path, scope, error.cause, error.fix)
                 return None
             if result is not None:
-                self.note(target, path.located(scope), given.raw if whole else path.raw(scope), str(result), row, given)
+                self.note(target, found.place, found.raw, str(result), row, given)
                 return result
         if row.default is not None:
             result = apply(row.steps, row.default, self.context)

@@ -123,8 +123,10 @@ def money(value: Cell | str, context: Context, rules: MoneyRules | None = None) 
         raise Rejected(f'"{currency[:12]}" is not an ISO 4217 currency', "ask the sender for a code such as USD")
     if not currency:
         # CP.2 is the price type (UP, TP …) by the standard, and the currency by habit.
-        beside = (context.text(cell.raw, 2).strip(), context.text(cell.following).strip())
-        currency = next((code for code in beside if is_currency(code)), context.currency)
+        currency = context.text(cell.raw, 2).strip()
+        if not is_currency(currency):
+            beside = context.text(cell.following).strip() if cell.following else ""
+            currency = beside if is_currency(beside) else context.currency
     rules = rules or _PLAIN
     try:
         return _by_rules(text, rules.currency or currency, rules)
@@ -169,11 +171,15 @@ def moment(text: str) -> tuple[dt.datetime, bool]:
     start = dt.datetime(  # noqa: DTZ001 - no offset said means the sender's local time
         int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0)
     )
-    offset = match[7]
-    if offset:
-        shift = dt.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
-        start = start.replace(tzinfo=dt.timezone(-shift if offset[0] == "-" else shift))
+    if offset := match[7]:
+        start = start.replace(tzinfo=_shifted(offset))
     return start, bool(hour)
+
+
+@lru_cache(maxsize=64)
+def _shifted(offset: str) -> dt.timezone:
+    shift = dt.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
+    return dt.timezone(-shift if offset[0] == "-" else shift)
 
 
 _PATTERN = re.compile(r"(?:%[YymdHMS]|[^%])+")

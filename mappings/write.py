@@ -79,13 +79,16 @@ class _Fields:
     def __init__(self) -> None:
         self._whole: dict[int, str] = {}
         self._parts: dict[int, dict[tuple[int, int], str]] = {}
+        self._said: dict[int, bool] = {}  #: field → whether one of the values that it has rows for is there
         self.worth_writing = False
 
     def put(self, row: OutRow, text: str) -> None:
-        self.worth_writing = self.worth_writing or bool(row.value and text)
+        target = row.target
+        if row.value:
+            self._said[target.field] = self._said.get(target.field, False) or bool(text)
+            self.worth_writing = self.worth_writing or bool(text)
         if not text:
             return
-        target = row.target
         if row.value.startswith("chart."):
             # Already ER7, from a message or a database that may be older than this code: made safe once more.
             self._whole[target.field] = er7.recode(text)
@@ -94,7 +97,7 @@ class _Fields:
 
     def texts(self) -> dict[int, str]:
         # A constant beside an empty value says nothing: the type of an identifier that is not there.
-        made = {number: er7.compose(parts) for number, parts in self._parts.items() if (1, 1) in parts}
+        made = {number: er7.compose(parts) for number, parts in self._parts.items() if self._said.get(number, True)}
         return {**made, **self._whole}
 
 

@@ -147,10 +147,10 @@ def test_every_assertion_says_what_the_sample_says_and_its_signature_holds(path,
 
 def test_every_line_of_the_tables_in_the_readme_is_covered_and_names_its_samples():
     shown: dict[str, set[str]] = {}
-    for path in SAMPLES.rglob("*.json"):
-        said = json.loads(path.read_text("utf-8"))
-        for line in said.get("covers", []):
-            shown.setdefault(line, set()).add(f"{path.parent.name}/{path.name.partition('.')[0]}")
+    for folder in ("hl7", "fhir", "shapes", "postings", "smart"):
+        for path in (SAMPLES / folder).glob("*.json"):
+            for line in json.loads(path.read_text("utf-8")).get("covers", []):
+                shown.setdefault(line, set()).add(f"{folder}/{path.name.partition('.')[0]}")
     table = re.findall(r"^\| (\d\.\d+) \| .* \| (.*) \|$", (SAMPLES / "README.md").read_text("utf-8"), re.MULTILINE)
     assert {line: set(re.findall(r"`([^`]+)`", names)) for line, names in table} == shown
     assert [line for line, _ in table] == [f"1.{n}" for n in range(1, 20)] + [f"3.{n}" for n in range(1, 9)]

@@ -39,8 +39,10 @@ def lint(
     """Hold messages in files against the standard: what is missing, too long, of the wrong type, or not in its table.
 
     A file holds one HL7 v2 message, several, a batch, or one FHIR resource as JSON. Values are never shown. Ends with 0
-    when there is nothing but notes, with 1 when there are errors or warnings, with 2 when a file cannot be read.
+    when there is nothing but notes, with 1 when there are errors or warnings, with 2 when a file, or a message in it,
+    cannot be read.
     """
+    from chartpost.mappings.finding import unreadable
     from chartpost.mappings.hl7.structure import nearest
 
     if version and version not in _FHIR and not nearest(version):
@@ -54,11 +56,11 @@ def lint(
             outcome = 2
             why = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             print(f"{file}: {why}", file=sys.stderr)
-            rows.append({"file": str(file), "message": None, "severity": "error", "rule": "unreadable", "text": why})
+            rows.append({"file": str(file), "message": None} | dataclasses.asdict(unreadable(why)))
             continue
         for number, findings in enumerate(judged, 1):
             if any(found.severity != "note" for found in findings):
-                outcome = max(outcome, 1)
+                outcome = max(outcome, 2 if any(found.rule == "unreadable" for found in findings) else 1)
             rows += [{"file": str(file), "message": number} | dataclasses.asdict(found) for found in findings]
             if not as_json:
                 _print(screen(), f"{file}" + (f" message {number}" if len(judged) > 1 else ""), findings)
@@ -68,10 +70,10 @@ def lint(
 
 
 def _messages(raw: bytes, version: str) -> Iterator[list[Finding]]:
-    """Judge each message of a file. Raises Er7Error or FhirError, which are ValueErrors."""
+    """Judge each message of a file. Raises Er7Error or FhirError, which are ValueErrors, when it is none."""
     from chartpost.mappings import er7
     from chartpost.mappings.fhir.lint import lint as lint_fhir
-    from chartpost.mappings.finding import finding
+    from chartpost.mappings.finding import finding, unreadable
     from chartpost.mappings.hl7.batch import miscounts
     from chartpost.mappings.hl7.lint import lint as lint_hl7
 
@@ -79,8 +81,14 @@ def _messages(raw: bytes, version: str) -> Iterator[list[Finding]]:
         yield lint_fhir(raw, version if version in _FHIR else "R4")
         return
     wrong = [finding("warning", "batch", "count", text, "see whether messages are lost") for text in miscounts(raw)]
-    for body in er7.split_batch(raw):
-        yield wrong + list(lint_hl7(body, "" if version in _FHIR else version))
+    for body in (bodies := er7.split_batch(raw)):
+        try:
+            found = list(lint_hl7(body, "" if version in _FHIR else version))
+        except er7.Er7Error as error:
+            if len(bodies) == 1:
+                raise
+            found = [unreadable(f"cannot be read: {error}")]
+        yield wrong + found
         wrong = []
 
 

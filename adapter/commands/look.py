@@ -102,7 +102,8 @@ def status(
     from chartpost.adapter.ledger.store import utc_now
     from chartpost.adapter.status import status as now
 
-    loaded = settings.load(config, os.environ)
+    # A changed map that is wrong is not in force, and is told of below.
+    loaded = settings.load(config, os.environ, maps=False)
 
     def look() -> dict[str, Any]:
         with reading(config, data) as connection:
@@ -154,6 +155,7 @@ def _page(shown: dict[str, Any]) -> Any:
         part("queues", ("queue", "messages", "readers", "error"), filter(_told, shown["queues"]), none)
     part("work", ("kind", "due", "leased", "later", "late_seconds"), shown["errands"], "nothing waits")
     part("destinations", ("destination", "type", "waiting", "answer", "accepted"), shown["destinations"], "none")
+    part("maps", ("use", "place", "map", "since", "refused"), shown["maps"], "unknown: nothing has run yet")
     part("open requests", ("currency", "open", "asked"), shown["requests"], "none")
     part("what came", ("noun", "newest", "last hour", "last day"), _came(shown), "")
     return Group(*parts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chartpost.adapter.commands import mapnew, mapshadow
 from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, deciding, print_json, print_table, screen
 from chartpost.adapter.errors import ConfigurationError
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from chartpost.mappings.mapfile import Map
 
 maps = typer.Typer(rich_markup_mode=None, help="Make, try, compare and check maps.", no_args_is_help=True)
+maps.command()(mapnew.profile)
+maps.command()(mapnew.new)
+maps.command()(mapshadow.shadow)
 
 MapName = Annotated[str, typer.Argument(metavar="MAP", help="A map file, or a shipped map by name.")]
 Files = Annotated[

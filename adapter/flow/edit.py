@@ -26,6 +26,7 @@ from chartpost.mappings.edits import Difference
 from chartpost.mappings.fhir import jsontext
 from chartpost.mappings.model import Reading
 from chartpost.mappings.paths import compile_path
+from chartpost.mappings.patients import is_about_patients
 from chartpost.mappings.read import Unreadable
 
 #: A path, which may have a = in square brackets, and a value.
@@ -61,7 +62,7 @@ def draft(flow: Flow, number: int, *, sets: Sequence[str] = (), text: bytes | No
     if len(body) > source.max_bytes:
         raise No(f"the corrected message is larger than {source.max_bytes} bytes, the most that its source may send")
     found = _read(flow, row, source, body)
-    if not found.account:
+    if not found.account and not is_about_patients(found.type):
         raise No("the corrected message names no account")
     differ = tuple(_json(was, body, source) if fhir else _fields(was, body, _charset(source)))
     if not differ:
@@ -76,7 +77,7 @@ def keep(flow: Flow, made: Draft, *, by: str, why: str) -> Release:
     def act(tx: Any, held: Any) -> str:
         key = held.object.partition(":")[2]
         row = tx.one(
-            select(message.c.state, message.c.source, message.c.lane)
+            select(message.c.state, message.c.source, message.c.lane, message.c.type)
             .where(message.c.id == int(key))
             .with_for_update()
         )  # fmt: skip

@@ -26,7 +26,7 @@ from chartpost.adapter.settings import FhirRules, Hl7Rules, Source
 from chartpost.mappings.er7 import Er7Error
 from chartpost.mappings.fhir.jsontext import FhirError
 from chartpost.mappings.fhir.lint import lint as lint_fhir
-from chartpost.mappings.finding import Finding
+from chartpost.mappings.finding import Finding, unreadable
 from chartpost.mappings.hl7.lint import lint as lint_hl7
 
 #: Messages of one look, and how long after it the next one is: some 15 ms of work in two seconds for each source.
@@ -90,7 +90,7 @@ def _report(source: Source, row: Any) -> Report:
     try:
         found = list(islice(_findings(source, row), COUNTED))
     except (Er7Error, FhirError) as error:
-        found = [Finding("error", "", "unreadable", str(error), "")]
+        found = [unreadable(str(error))]
     except Exception as error:  # a bug of ours costs a report, and nothing else
         log.error("lint.failed", exc_info=error, message_id=row.id)
         found = [Finding("note", "", "failed", f"an unexpected {type(error).__name__} on our side", "")]

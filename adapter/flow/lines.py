@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chartpost.adapter.flow import corrections, share
+from chartpost.adapter.flow import corrections, share, typed
 from chartpost.adapter.flow.corrections import Correction, Why
 from chartpost.adapter.ledger import books, reversals, sealed, states
 from chartpost.adapter.ledger.books import Book
@@ -34,6 +34,7 @@ class Verdict:
     cause: str = ""  #: of the hold
     fix: str = ""
     like: Iterable[Problem | str] = ()  #: what else its hold has in common with others (holds.likeness)
+    shadow: dict[str, Any] | None = None  #: what would have been, where something is only tried (shadow.py)
 
 
 def hold(
@@ -122,6 +123,8 @@ class _Judging:
         book = self.book
         if book.id is None:
             return None
+        if (found := typed.judge(self.tx, book, charge, self.row.id)) is not None:
+            return *found, []
         if books.is_our_payment(self.tx, book, charge.payment_reference, charge.reference):
             return None, "our own posting, echoed by the sender: nothing to do", []
         waived = "maybe_echo" in self.row.waived.split()
@@ -163,6 +166,9 @@ class _Judging:
         if own.amount < 0 and self.held and charge.kind is not Kind.PATIENT_PAYMENT:  # which takes no line back
             text = "an earlier message of this account waits, and this line may take back what is in it"
             return ("behind_held", text, "settle the earlier hold first"), "", None
+        money = charge.kind in MONEY and typed.MAYBE not in self.row.waived.split()
+        if money and (doubt := typed.doubt(self.tx, book)) is not None:
+            return doubt, "", None
         may_repeat = own.takes_back or "same_line" in self.row.waived.split()
         if not may_repeat and _counted_before(line, self.before, replaces=replaces):
             text = "a line like this is counted already, and nothing tells the two apart"

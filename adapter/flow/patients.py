@@ -39,7 +39,9 @@ def concerned(flow: Flow, tx: Tx, readings: Iterable[tuple[Any, Any]]) -> set[st
 
 
 def overtaken(flow: Flow, tx: Tx, row: Any, book: Book) -> bool:
-    """Say whether an ADT that came later has said who the people of an account are: this message was held meanwhile."""
+    """Say whether a later message has said who the people of an account are: this one was held meanwhile."""
+    if any(line.message_id > row.id for line in book.lines):
+        return True
     follows = row.source in flow.maps and any(is_about_patients(type) for type in flow.maps[row.source].messages)
     return follows and book.id is not None and identities.overtaken(tx, book.id, row.id)
 
@@ -104,7 +106,7 @@ def _stop(flow: Flow, tx: Tx, row: Any, found: Reading, mine: Iterable[Book]) ->
         before = book.stopped, book.patient_only
         stops.lift(book, {stop.cause for stop in said.stops} & set(row.waived.split()))
         if (book.stopped, book.patient_only) != before:
-            facility, book.renewed = flow.facility(book.facility), True
+            facility = flow.facility(book.facility)
             if book.ask is None and book.closed:  # its link showed too much: another one
                 ask.follow(book, flow.link_key, tx.now, facility.request_days, gather=facility.gather_hours)
         if not book.stopped and (still := stops.waiting(book, said, row.waived)):

@@ -30,6 +30,12 @@ def update(book: Book, reading: Reading) -> bool:
     return _note(book, before)
 
 
+def complete(book: Book, reading: Reading) -> None:
+    """Take over from charges that were held meanwhile who pays, if nobody has said that since."""
+    if book.guarantor is None and not reading.status:
+        book.guarantor = payer(None, reading.guarantor, reading.deleted)
+
+
 def renew(book: Book, said: Reading | Merge, guarantor: Party | None = None, *, pays: bool = False) -> bool:
     """Take over what an ADT says of the patient and, with `pays`, of who pays; return whether that changed anything."""
     before = _state(book)

@@ -43,7 +43,10 @@ def run(flow: Flow, errand: Errand) -> None:
             holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix, like)
         elif body is not None and row is not None:
             values: dict[str, Any] = {"body": body, "content_type": flow.outbound[row.destination].content_type}
-            if flow.settings.destinations[row.destination].type == PULL:  # it is there to be read: nothing carries it
+            place = flow.settings.destinations[row.destination]
+            if place.shadow is not None:
+                move(tx, errand.subject, states.Posting.SHADOWED, values)
+            elif place.type == PULL:  # it is there to be read: nothing carries it
                 move(tx, errand.subject, states.Posting.PUBLISHED, values)
             else:
                 values["changed_at"] = tx.now

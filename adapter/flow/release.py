@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
-from chartpost.adapter.flow import ask, guard, notify, reading, restate, stops
+from chartpost.adapter.flow import ask, guard, notify, reading, restate, stops, typed
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.decide import No, Release, Word, close, close_all, decide
 from chartpost.adapter.flow.resend import retry_posting
 from chartpost.adapter.ledger import books, errands, holds, states
 from chartpost.adapter.ledger.store import Store, Tx
 from chartpost.adapter.ledger.tables import account, errand, event, hold, message, notice, request
+from chartpost.mappings.patients import is_about_patients
 
 #: Holds on a message that do not keep it from counting.
 BESIDE = frozenset(["no_application_ack"])
 #: Nobody knows whether it happened: trying again may do it twice, so a person must have looked.
 IN_DOUBT = frozenset(["unknown", "notice_unknown"])
 #: Rules that a person who has looked may set aside for one message; beside them the stops of its map.
-WAIVABLE = frozenset([guard.OLD, guard.MANY, "same_line", "maybe_echo", "account_merge", restate.DOUBT])
+WAIVABLE = frozenset([guard.OLD, guard.MANY, "same_line", "maybe_echo", "account_merge", restate.DOUBT, typed.MAYBE])
 
 
 def retry(flow: Flow, number: int, *, by: str, sure: bool = False) -> Release:
@@ -91,7 +92,7 @@ def _arrival(obj: str) -> tuple[bool, int]:
 
 
 def _message(tx: Tx, key: str) -> Any:
-    columns = (message.c.state, message.c.source, message.c.lane, message.c.waived)
+    columns = (message.c.state, message.c.source, message.c.lane, message.c.waived, message.c.type)
     row = tx.one(select(*columns).where(message.c.id == int(key)).with_for_update())
     if row is None:
         raise No("there is no such message")
@@ -137,9 +138,15 @@ def _stops(flow: Flow, tx: Tx, key: str) -> set[str]:
 
 
 def overtaken(tx: Tx, row: Any, number: int) -> bool:
-    """Say whether a later message of the same account counts: an absolute figure is only true until the next one."""
+    """Say whether a later message of the same account counts: an absolute figure is only true until the next one.
+
+    What an ADT says is no figure.
+    """
+    if is_about_patients(row.type):
+        return False
     later = (message.c.id > number, message.c.source == row.source, message.c.lane == row.lane)
-    counted = select(message.c.id).where(*later, message.c.state == states.Message.TRANSLATED)
+    counts = or_(message.c.state == states.Message.TRANSLATED, message.c.reason == restate.STANDS)
+    counted = select(message.c.id).where(*later, counts, message.c.type.not_like("ADT%"))
     return tx.one(counted.limit(1)) is not None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.decide import No, Release, Word, close, close_all
+from chartpost.adapter.flow.typed import TYPED
 from chartpost.adapter.ledger import errands, states
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import hold, posting
@@ -21,7 +22,7 @@ def resend(flow: Flow, posting_id: str, *, by: str, sure: bool = False) -> Relea
     obj = f"posting:{posting_id}"
     try:
         with flow.store.write() as tx:
-            text = _send_again(tx, posting_id, sure)
+            text = _send_again(flow, tx, posting_id, sure)
             close_all(tx, obj, Word(by))
     except No as no:
         return Release(posting_id, obj, "", False, str(no))
@@ -35,13 +36,13 @@ def retry_posting(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
         close(tx, held, word)
         errands.add(tx, "settle", key, f"settle:{destination}")
         return "the chart's Invoice is set to balanced now"
-    text = _send_again(tx, key, word.sure)
+    text = _send_again(flow, tx, key, word.sure)
     close(tx, held, word)
     close_all(tx, held.object, word)
     return text
 
 
-def _send_again(tx: Tx, posting_id: str, sure: bool) -> str:
+def _send_again(flow: Flow, tx: Tx, posting_id: str, sure: bool) -> str:
     row = tx.one(select(posting).where(posting.c.public_id == posting_id).with_for_update())
     if row is None:
         raise No("there is no such posting; `chartpost postings` lists them")
@@ -56,6 +57,8 @@ def _send_again(tx: Tx, posting_id: str, sure: bool) -> str:
             "the chart may have it, and would then show the payment twice: look at the account in the chart; "
             "if it is not there, say so with --yes"
         )
+    if state is states.Posting.SHADOWED:
+        _out_of_shadow(flow, row, sure)
     values = {
         "state": states.Posting.DUE, "body": None, "answer_code": "", "answer_text": "", "answer": None,
         "control_id": _control_id(row), "changed_at": tx.now,
@@ -63,6 +66,16 @@ def _send_again(tx: Tx, posting_id: str, sure: bool) -> str:
     tx.run(update(posting).where(posting.c.public_id == posting_id).values(values))
     errands.add(tx, "post", posting_id, f"post:{row.destination}")
     return "it is written anew and sent again"
+
+
+def _out_of_shadow(flow: Flow, row: Any, sure: bool) -> None:
+    """Raise No unless the posting's destination is no longer only tried, and a person has looked."""
+    place = flow.settings.destinations.get(row.destination)
+    if place is None or place.shadow is not None:
+        raise No("its destination is only tried: take `shadow` out of the configuration first")
+    if not sure:
+        known = f"the chart told of it ({row.answer_text})" if row.answer_code == TYPED else "it may have been typed"
+        raise No(f"{known}, and would be there twice: look at the account; if it is not there, say so with --yes")
 
 
 def _overdue(tx: Tx, row: Any) -> bool:

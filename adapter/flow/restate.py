@@ -30,6 +30,8 @@ from chartpost.mappings import moment
 from chartpost.mappings.model import Money, Reading
 
 DOUBT = "balance_in_doubt"
+#: Why a message that changes nothing was ignored. It counts as a statement all the same: older ones are old.
+STANDS = "it states the balance that stands here"
 #: By how much two clocks may differ.
 SKEW = dt.timedelta(minutes=2)
 #: Payments that a hold names.
@@ -50,7 +52,7 @@ def restate(tx: Tx, row: Any, reading: Reading, book: Book, timezone: str) -> De
     known = [(one, holds(told, stated)) for one, told in paid]
     doubt = [one for one, contained in known if contained is None]
     if doubt and reading.balance.minor == book.balance:
-        return Verdict(states.Message.IGNORED, "it states the balance that stands here", [])
+        return Verdict(states.Message.IGNORED, STANDS, [])
     if doubt and DOUBT not in row.waived.split():
         names = ", ".join(one.public_id for one in doubt[:_SHOWN])
         more = f" and {len(doubt) - _SHOWN} more" if len(doubt) > _SHOWN else ""
@@ -68,7 +70,7 @@ def restate(tx: Tx, row: Any, reading: Reading, book: Book, timezone: str) -> De
         return hold(DOUBT, text, fix)
     note = {"target": "balance", "path": "", "raw": "", "value": f"restated: {difference:+d} minor units{less}"}
     if difference == 0:
-        return [], [note]
+        return ([], [note]) if reading.status else Verdict(states.Message.IGNORED, STANDS, [note])
     return [(f"message:{row.id}:balance", "balance", difference, {})], [note]
 
 
@@ -87,6 +89,8 @@ def _holds(told: Any, first: dt.datetime, last: dt.datetime) -> bool | None:
         return False  # there was nothing to hold yet
     if told.state == states.Posting.ACCEPTED and told.changed_at < first - SKEW:
         return True
+    if told.state == states.Posting.SHADOWED and told.answer_code and told.changed_at < first - SKEW:
+        return True  # a person has typed it (typed.py)
     if told.state == states.Posting.DUE and not told.rendered:
         return False  # nothing has left us
     if told.state == states.Posting.REFUSED and told.waits:
@@ -130,7 +134,8 @@ def _payments(tx: Tx, book: Book) -> list[tuple[Any, list[Any]]]:
     statement = (
         select(
             payment.c.id, payment.c.public_id, payment.c.amount, payment.c.paid_at, posting.c.state,
-            posting.c.changed_at, posting.c.body.is_not(None).label("rendered"), open_hold.exists().label("waits"),
+            posting.c.changed_at, posting.c.answer_code,
+            posting.c.body.is_not(None).label("rendered"), open_hold.exists().label("waits"),
         )
         .outerjoin(posting, posting.c.payment_id == payment.c.id)
         .where(payment.c.account_id == book.id)

@@ -52,11 +52,11 @@ def lift(book: Book, causes: set[str]) -> None:
     Once it is confidential, the link that a guarantor may have must show nothing more: its request is withdrawn, and
     the next one has another link.
     """
-    if book.stopped in causes:
-        book.stopped = ""
+    if book.stopped and book.stopped in causes:
+        book.stopped, book.renewed = "", True  # whoever was not told may be, now
     if CONFIDENTIAL not in causes or book.patient_only:
         return
-    book.patient_only = True
+    book.patient_only = book.renewed = True
     if book.ask is not None and book.guarantor is not None:
         book.ask.state, book.ask.asked = states.Request.CANCELLED, 0
         book.closed.append(book.ask)

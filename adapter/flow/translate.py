@@ -24,6 +24,7 @@ from chartpost.adapter.flow import (
     reading,
     restate,
     retell,
+    shadow,
     stops,
 )
 from chartpost.adapter.flow.context import Flow
@@ -61,30 +62,35 @@ def batch(flow: Flow, limit: int = BATCH) -> int:
         return 0
     flow = flow.frozen()  # what reads a message is what it remembers
     readings = [(row, _read(flow, row)) for row in rows]
+    along = {row.id: shadow.along(flow, row, found) for row, found in readings} if flow.shadows else {}
     try:
         with flow.store.write() as tx:
-            _settle(flow, tx, readings)
+            _settle(flow, tx, readings, along)
     except Transient:
         raise
     except Exception as error:  # one of them, and nobody knows which
         log.error("translate.batch_failed", exc_info=error)
         for row, found in readings:
-            _settle_alone(flow, row, found)
+            _settle_alone(flow, row, found, along)
     return len(rows)
 
 
-def _settle_alone(flow: Flow, row: Any, found: Reading | Verdict) -> None:
+#: What another map made of messages, by id (shadow.along).
+Along = Mapping[int, dict[str, Any] | None]
+
+
+def _settle_alone(flow: Flow, row: Any, found: Reading | Verdict, along: Along) -> None:
     """Settle one message; what the ledger cannot take waits for a person, and the feed goes on."""
     try:
         with flow.store.write() as tx:
-            _settle(flow, tx, [(row, found)])
+            _settle(flow, tx, [(row, found)], along)
     except Transient:
         raise
     except Exception as error:
         log.error("translate.failed", exc_info=error, message_id=row.id)
         text = f"an unexpected {type(error).__name__} while it was written to the ledger"
         with flow.store.write() as tx:
-            _settle(flow, tx, [(row, hold("internal", text, "report this with the log line"))])
+            _settle(flow, tx, [(row, hold("internal", text, "report this with the log line"))], along)
 
 
 def _read(flow: Flow, row: Any) -> Reading | Verdict:
@@ -116,7 +122,7 @@ def _bug(error: Exception) -> Verdict:
     return hold("internal", f"an unexpected {name} on our side", "report this with the log line", like=[name])
 
 
-def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -> None:
+def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]], along: Along) -> None:
     # Another process may have been faster: what it settled is not settled again, and what a person has changed since it
     # was read here is read anew.
     ours = select(*(message.c[name] for name in _OURS)).where(message.c.id.in_([row.id for row, _ in readings]))
@@ -127,12 +133,15 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -
         return
     keys = {key for _, _, key in keyed if key} | patients.concerned(flow, tx, waiting)
     shelf = books.load(tx, keys)
+    shelf |= shadow.books(flow, tx, (row for row, _ in waiting), shelf)
     held = books.held_lanes(tx, {row.lane for row, _, _ in keyed})
     opened = guard.load(flow, tx, {row.source for row, _, _ in keyed})
     verdicts: list[tuple[Any, Verdict]] = []
     touched: dict[str, Book] = {}
     for row, found, key in keyed:
-        if isinstance(found, Verdict):
+        if shadow.is_dry(flow, row.source):
+            verdict = _try(flow, tx, row, found, key, shelf)
+        elif isinstance(found, Verdict):
             verdict = found
         elif patients.is_about_patients(found.type):
             verdict = patients.apply(flow, tx, row, found, shelf, touched)
@@ -140,6 +149,7 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -
             verdict = _apply(flow, tx, row, found, key, shelf, held, touched, opened)
         if verdict.state is states.Message.HELD and not patients.is_about_patients(row.type):
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
+        verdict.shadow = verdict.shadow or along.get(row.id)
         verdicts.append((row, verdict))
     asked = books.flush(tx, touched.values())
     overpaid.tell(flow, tx, touched.values())
@@ -152,6 +162,19 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]]) -
         tx.moved("message", verdict.state, row.source, row.lane, message=f"M{row.id}", control_id=row.control_id)
     acknowledge.ask_for(flow, tx, (row for row, _ in verdicts))
     inspect.ask_for(flow, tx, (row.source for row, _ in verdicts))
+
+
+def _try(flow: Flow, tx: Tx, row: Any, found: Reading | Verdict, key: str, shelf: dict[str, Book]) -> Verdict:
+    """See what a message of a source that is only tried would do: its book changes in memory, and is not written."""
+    if isinstance(found, Verdict):
+        return shadow.told(flow, found, None, ())
+    if patients.is_about_patients(found.type):
+        text = "it would be looked whose accounts it concerns"
+        return shadow.told(flow, Verdict(states.Message.IGNORED, text, []), None, ())
+    before = len(shelf[key].entries) if key in shelf else 0
+    verdict = _apply(flow, tx, row, found, key, shelf, {}, {}, {})
+    book = shelf.get(key)
+    return shadow.told(flow, verdict, book, book.entries[before:] if book is not None else ())
 
 
 def _key(flow: Flow, row: Any, found: Reading | Verdict) -> str:
@@ -203,7 +226,9 @@ def _apply(
         reversals.pair(book.lines)  # what its lines would have taken back stays
         waits.trace = trace
         return waits
-    if not patients.overtaken(flow, tx, row, book):
+    if patients.overtaken(flow, tx, row, book):
+        people.complete(book, found)
+    else:
         people.update(book, found)
     if not counted:  # but whoever could not be reached may be, by now
         touched[key] = book
@@ -241,13 +266,13 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
         .where(message.c.id == bindparam("which"))
         .values(
             state=bindparam("new_state"), reason=bindparam("new_reason"), map=bindparam("new_map"),
-            trace=bindparam("new_trace"), done_at=bindparam("new_done_at"),
+            trace=bindparam("new_trace"), done_at=bindparam("new_done_at"), shadow=bindparam("new_shadow"),
         )
     )  # fmt: skip
     rows = [
         {
             "which": row.id, "new_state": verdict.state, "new_reason": verdict.reason, "new_trace": verdict.trace,
-            "new_map": flow.maps[row.source].label if row.source in flow.maps else "",
+            "new_shadow": verdict.shadow, "new_map": flow.maps[row.source].label if row.source in flow.maps else "",
             "new_done_at": None if verdict.state is states.Message.FETCHING else tx.now,
         }
         for row, verdict in verdicts

@@ -60,7 +60,7 @@ class Book:
     gathers: bool = False  #: the window is new, or was moved
     identified: str | None = None  #: the PID-3 by which its identities are on record; None: none are
     changes: list[int] = field(default_factory=list)  #: messages that changed its people or patient, still to be noted
-    renewed: bool = False  #: the names or contacts of its people changed
+    renewed: bool = False  #: other names or contacts, or a stop that was lifted: perhaps somebody can be told now
 
     def add(self, cause: str, kind: str, amount: int, at: dt.datetime, **more: Any) -> None:
         """Append one entry; `cause` is unique in the whole ledger."""

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 Values = tuple[Any, ...]
 
+#: Control keys that are locked one by one. A server has some thousands of locks in all, and a file may hold more.
+MOST_LOCKS = 1_000
+
 # What was refused or unreadable is no first: a sender, or a configuration, put right may send it again.
 _SAME_KEY = (
     "SELECT id, parent_id, state, ack_code, digest FROM message WHERE source = ? AND control_key = ?"
@@ -25,6 +28,12 @@ _INSERT = (
     " ack_code, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _HOLD = "INSERT INTO hold (object, cause, text, fix, state, at, likeness) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+_LOCK = (
+    "SELECT CASE place WHEN 1 THEN pg_advisory_xact_lock_shared(key) ELSE pg_advisory_xact_lock(key) END"
+    " FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (key, place)"
+)
 
 
 class Cursor(Protocol):
@@ -77,10 +86,14 @@ class Postgresql:
         """Begin (the driver does, at the first statement), and queue behind whoever stores the same control keys.
 
         Two replicas of a door would otherwise both find nothing and count a message twice. The locks are taken in
-        order, so that no two wait for each other, and end with the transaction.
+        order, so that no two wait for each other, and end with the transaction. Whoever has too many keys has the
+        door for itself: the others share it.
         """
         numbers = sorted({_lock_number(*key) for key in keys})
-        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", (numbers,))
+        if len(numbers) > MOST_LOCKS:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_DOOR,))
+        elif numbers:
+            cursor.execute(_LOCK, ([_DOOR, *numbers],))
 
     def any_known(self, cursor: Cursor, source: str, keys: Sequence[str], since: int) -> bool:
         """Say whether one of the control keys came at or after `since`."""
@@ -103,3 +116,7 @@ class Postgresql:
 def _lock_number(source: str, control_key: str) -> int:
     name = f"{source}\x1f{control_key}".encode("utf-8", "replace")
     return int.from_bytes(blake2b(name, digest_size=8).digest(), signed=True)
+
+
+#: The lock of the door as a whole.
+_DOOR = _lock_number("", "")

@@ -69,6 +69,7 @@ class Posting(enum.StrEnum):
     ACCEPTED = "accepted"  #: the chart said AA or 201
     REFUSED = "refused"  #: the chart, or our own validation before sending, said no
     UNKNOWN = "unknown"  #: no answer: it may or may not be in the chart
+    SHADOWED = "shadowed"  #: written and checked, and not sent: its destination is only tried
 
 
 class Hold(enum.StrEnum):
@@ -113,7 +114,9 @@ MOVES: Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, frozenset[enum.StrEnum]
     },
     Event: {Event.RECEIVED: frozenset({Event.APPLIED, Event.IGNORED})},
     Posting: {
-        Posting.DUE: frozenset({Posting.PUBLISHED, Posting.REFUSED}),
+        Posting.DUE: frozenset({Posting.PUBLISHED, Posting.REFUSED, Posting.SHADOWED}),
+        # Once its destination is no longer only tried, and a person says that it is not in the chart yet.
+        Posting.SHADOWED: frozenset({Posting.DUE}),
         Posting.PUBLISHED: frozenset({Posting.RECEIVED, Posting.ACCEPTED, Posting.REFUSED, Posting.UNKNOWN}),
         Posting.RECEIVED: frozenset({Posting.ACCEPTED, Posting.REFUSED}),
         Posting.UNKNOWN: frozenset({Posting.ACCEPTED, Posting.REFUSED, Posting.DUE}),

@@ -86,6 +86,13 @@ message = Table(
         sqlite_where=text("type = 'Invoice'"),
         postgresql_where=text("type = 'Invoice'"),
     ),
+    Index(  # what a source in shadow would have counted, by account
+        "ix_message_shadow",
+        "lane",
+        "id",
+        sqlite_where=text("shadow IS NOT NULL"),
+        postgresql_where=text("shadow IS NOT NULL"),
+    ),
     Index(
         "ix_message_held",
         "lane",

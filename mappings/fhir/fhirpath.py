@@ -23,6 +23,7 @@ from fhirpathpy.parser.generated.FHIRPathLexer import FHIRPathLexer
 from fhirpathpy.parser.generated.FHIRPathParser import FHIRPathParser
 
 from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.paths import Found
 from chartpost.mappings.transforms import Rejected
 
 #: What a path may name beside the Invoice, each one resource or nothing (people.py).
@@ -83,10 +84,11 @@ class ElementPath:
         found = scope.find(self)
         return text_of(found[0]) or None if found else None
 
-    def given(self, scope: Scope, whole: bool) -> Element | str | None:
-        """Return what the first step of a row takes: the first element, or its text; None when there is none."""
-        found = scope.find(self)
-        return (Element(found[0]) if found else None) if whole else self.get(scope)
+    def found(self, scope: Scope, whole: bool) -> Found | None:
+        """Return the first element, or its text, for the first step of a row; None when there is none."""
+        items = scope.find(self)
+        given = (Element(items[0]) if items else None) if whole else self.get(scope)
+        return Found(given, self.text, _shown(items[0])) if given is not None else None
 
     def items(self, scope: Scope, whole: bool) -> Iterator[tuple[str, str, Element | str]]:
         """Yield all elements, the preferred one first (ContactPoint.rank); objects only to a step that takes them."""

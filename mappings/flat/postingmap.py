@@ -222,6 +222,11 @@ def _check_shape(document: Overlay, where: tuple[str | int, ...], line: FlatRowS
     for name in ("align", "pad") if not fixed else ():
         if getattr(line, name) is not None:
             document.report((*where, name), f"`{name}` belongs to `layout: fixed`")
+    if (line.pad or "").isdigit():
+        if line.align != "right":
+            document.report((*where, "pad"), "a 0 behind an amount makes it another: say `align: right`")
+        elif line.pad != "0":
+            document.report((*where, "pad"), "a digit other than 0 makes a number another one")
     for name in ("target", "constant", "pad"):
         if _CONTROL.search(getattr(line, name) or ""):
             document.report((*where, name), f"`{name}` holds a line break or another control character")

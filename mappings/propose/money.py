@@ -52,8 +52,8 @@ def amounts(evidence: Evidence, draft: Draft) -> str:
     _amount_row(evidence, draft, best, standard)
     _quantity(evidence, draft, best, rest, counted)
     _insurance(evidence, draft, best, rest)
-    for column in rest[:6]:
-        if column.path != best.path and not any(one.path == column.path for one in draft.candidates):
+    for score, column in scored[:6]:
+        if score > 4 and column.path != best.path and not any(one.path == column.path for one in draft.candidates):
             draft.saw("amount", column.path, "alternative", f"{_called(column.path)} is an amount in {column.of} lines")
     return best.path
 

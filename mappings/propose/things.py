@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from chartpost.mappings.hl7.structure import name_of
 from chartpost.mappings.propose.lines import Column, Evidence
@@ -23,6 +24,12 @@ def code(evidence: Evidence, draft: Draft) -> None:
     usual = evidence.line("FT1-7")
     if usual.fill >= 0.5 and usual.path not in taken and not _sentences(usual):
         draft.saw("code", "FT1-7", "standard", f"{_called('FT1-7')} is filled in {usual.of} lines")
+        return
+    if usual.path not in taken and (mark := _in_front(usual)):
+        steps = (f'split "{mark}" 1',)
+        note = f"{_called('FT1-7')} holds a code and words in one component, in {usual.of} lines"
+        draft.rows.append(Row("charge", "code", ("FT1-7",), steps, note))
+        draft.saw("code", "FT1-7", "proposed", note)
         return
     z = [path for path in evidence.line_paths if path.startswith("Z") and evidence.tells(path)]
     for path in (*_CODES[1:], *z):
@@ -49,6 +56,16 @@ def _sentences(column: Column) -> bool:
     return column.filled > 0 and sum(" " in value.strip() for value in column.given) > 0.5 * column.filled
 
 
+def _in_front(column: Column) -> str:
+    """Return what separates a code from the words behind it, where both stand in one component; "" where they do not."""
+    for mark in ("|", ":", ";", "/", " - ", " "):
+        heads = [value.partition(mark) for value in column.given]
+        good = sum(bool(re.fullmatch(r"(?=.*\d)[A-Z0-9.-]{3,10}", head.strip())) and bool(tail) for head, _, tail in heads)
+        if column.fill >= 0.5 and good >= 0.9 * column.filled:
+            return mark
+    return ""
+
+
 def _coded(column: Column, path: str) -> bool:
     if not path.startswith("Z"):
         return True
@@ -67,15 +84,21 @@ def description(evidence: Evidence, draft: Draft) -> None:
         draft.saw("description", "FT1-7.2, FT1-8", "standard", f"filled: {said}")
         return
     z = [path for path in evidence.line_paths if path.startswith("Z") and evidence.tells(path)]
-    for path in (*_TEXTS[2:], "FT1-7", *z):
-        column = evidence.line(path)
-        if path in taken or column.fill < 0.5 or not _worded(column) or evidence.people.knows(" ".join(column.given[:20])):
+    beside = draft.path_of("code", "FT1-7") + ".2"
+    found: list[tuple[float, Column]] = []
+    for path in dict.fromkeys((beside, *_TEXTS[2:], "FT1-7", *z)):
+        column = evidence.line(path) if path.count(".") < 2 else evidence.line("FT1-7.2")
+        if path in taken or column.fill < 0.5 or not _worded(column) or (path[0] == "Z" and not _sentences(column)):
             continue
-        if path.startswith("Z") and not _sentences(column):
+        if path.startswith("Z") and evidence.people.knows(" ".join(column.given[:20])):
             continue
-        note = f"{_called(path)} holds words in {column.of} lines; FT1-7.2 and FT1-8 do not"
-        draft.rows.append(Row("charge", "description", (path,), (), note))
-        draft.saw("description", path, "proposed", note)
+        spaces = sum(" " in value.strip() for value in column.given) / column.filled
+        found.append((spaces + 2 * (path == beside), column))
+    if found:
+        column = max(found, key=lambda one: one[0])[1]
+        note = f"{_called(column.path)} holds words in {column.of} lines; FT1-7.2 and FT1-8 do not"
+        draft.rows.append(Row("charge", "description", (column.path,), (), note))
+        draft.saw("description", column.path, "proposed", note)
         return
     draft.saw("description", "FT1-7.2, FT1-8", "standard", "neither holds words in most lines, and nothing else does")
 

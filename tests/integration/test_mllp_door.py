@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,13 @@ import services
 import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection
 
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.receive import SourceRules
 from chartpost.adapter.ledger.intake import Intake
+from chartpost.adapter.ledger.intake_sql import Postgresql
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.listeners.committer import Committer
 from chartpost.adapter.listeners.mllp import MllpListener
@@ -342,6 +345,33 @@ def test_a_database_server_that_cuts_the_line_acknowledges_nobody_until_it_is_ba
         )
     assert his.peer().send(frame(dft("2"))).closed()
     assert his.peer().send(frame(dft("2"))).answer() == ("AA", "2")
+
+
+@pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_a_batch_of_any_size_takes_few_locks_and_still_nobody_stores_beside_it(store):
+    """A server has some thousands of locks for all of its users: a file of 20,000 messages must not need one each."""
+
+    def begin(numbers: Iterable[int], connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+        cursor = connection.connection.cursor()
+        Postgresql().begin(cursor, {("drop", str(number)) for number in numbers})
+
+    with store.engine.connect() as large, store.engine.connect() as small, store.engine.connect() as other:
+        begin(range(20_000), large)
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        assert large.exec_driver_sql(locks).scalar_one() < 10
+        with pytest.raises(LockNotAvailable):
+            begin([7], small)
+        small.rollback()
+        large.rollback()
+        begin([7], small)
+        begin([8], other)
+        other.rollback()
+        with pytest.raises(LockNotAvailable):
+            begin([7], other)
+        other.rollback()
+        with pytest.raises(LockNotAvailable):
+            begin(range(20_000), large)
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -92,3 +92,16 @@ def test_a_fhir_resource_is_judged_by_r4_or_by_the_version_that_is_said(file):
     result = run(wrong)
     assert result.exit_code == 1
     assert "status" in result.output
+
+
+def test_one_message_of_a_batch_that_cannot_be_read_is_told_by_its_number_and_the_others_are_judged(file):
+    result = run(file(b"BHS|^~\\&\r" + GOOD + b"MSH|bad\r" + BAD + b"BTS|3\r"), "--json")
+    assert result.exit_code == 2
+    rows = json.loads(result.output)
+    assert [row["message"] for row in rows if row["rule"] == "unreadable"] == [2]
+    assert 3 in {row["message"] for row in rows if row["rule"] == "type"}
+
+
+def test_every_row_of_json_has_the_same_keys(file, tmp_path):
+    rows = json.loads(run(tmp_path / "missing.hl7", file(BAD), "--json").stdout)
+    assert len({tuple(row) for row in rows}) == 1

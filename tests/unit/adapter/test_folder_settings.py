@@ -63,3 +63,24 @@ def test_a_folder_has_one_purpose_or_postings_would_be_read_as_charges(
     files = f"  files: {{type: directory, path: {out}, map: hl7v2-dft-payment}}" if out else ""
     [problem] = problems(tmp_path, sources, files)
     assert problem.startswith(key)
+
+
+@pytest.mark.parametrize(
+    ("second", "batch", "told"), [("lake-side", "day", True), ("south", "day", False), ("lake-side", "none", False)]
+)
+def test_facilities_whose_batches_would_have_one_name_are_told_before_their_totals_are_one(
+    tmp_path: Path, second: str, batch: str, told: bool
+) -> None:
+    text = SAMPLE.read_text("utf-8").replace("\n  chart:", f"\n  chart:\n    batch: {batch}", 1)
+    path = tmp_path / "site.yaml"
+    other = f"{second}: {{name: Two, message_name: Two, timezone: UTC, region: US, currency: USD, provider: card}}"
+    two = f"two: {{{DROP}, path: in, destinations: [chart]}}".replace("lakeside", second)
+    text = text.replace("\nfacilities:", f"\nfacilities:\n  {other}").replace("\nsources:", f"\nsources:\n  {two}")
+    path.write_text(text, "utf-8")
+    if not told:
+        load(path, {})
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, {})
+    [problem] = caught.value.problems
+    assert "destinations.chart.batch: the batches of lake-side and lakeside would both be called LADE" in problem

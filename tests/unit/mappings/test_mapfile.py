@@ -138,3 +138,9 @@ rows:
     with pytest.raises(MapError) as caught:
         postingmap.parse(text, "out.yaml")
     assert [problem.split(":")[1] for problem in caught.value.problems] == ["2", "6", "7", "8", "9", "10"]
+
+
+def test_a_row_that_a_whole_chart_field_would_hide_is_told() -> None:
+    """PID-3 is given back whole: what another row puts into PID-3.4 would never be sent."""
+    with pytest.raises(MapError, match=r"3:5: PID-3\.4 has a row already"):
+        postingmap.parse("extends: hl7v2-dft-payment\nrows:\n  - {target: PID-3.4, constant: LAKE}\n", "out.yaml")

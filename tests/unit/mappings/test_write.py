@@ -103,6 +103,18 @@ def test_currencies_keep_their_own_decimals(posting: Posting, outbound: PostingM
     assert er7.parse(write(dinar, outbound)).text("FT1", 11) == "1.234"
 
 
+def test_what_stands_in_a_later_component_alone_is_written(posting: Posting) -> None:
+    rows = "  - {target: FT1-16.4, value: account}\n  - {target: FT1-13.2, constant: Billing}\n"
+    made = er7.parse(write(posting, postingmap.parse(f"extends: hl7v2-dft-payment\nrows:\n{rows}")))
+    assert (made.text("FT1", 16, 1), made.text("FT1", 16, 4)) == ("", "ACC77")
+    assert made.text("FT1", 13, 2) == "Billing"
+
+
+def test_a_constant_beside_a_value_that_is_empty_is_left_out(posting: Posting) -> None:
+    silent = posting.model_copy(update={"provider_reference": ""})
+    assert er7.parse(write(silent, in_version("2.8"))).text("FT1", 30, 5) == ""
+
+
 def test_a_time_without_a_zone_is_a_mistake_of_ours(posting: Posting, outbound: PostingMap) -> None:
     with pytest.raises(ValueError, match="aware"):
         write(posting.model_copy(update={"paid_at": dt.datetime(2025, 3, 14)}), outbound)

@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "message_id", name="pk_account_change"),
     )
     op.create_index("ix_account_change_message", "account_change", ["message_id"])
+    known = sa.text("shadow IS NOT NULL")
+    op.create_index("ix_message_shadow", "message", ["lane", "id"], sqlite_where=known, postgresql_where=known)
     op.create_index("ix_posting_batch", "posting", ["destination", "batch"])
     op.create_table(
         "cursor",

@@ -128,6 +128,18 @@ def test_a_message_that_named_no_account_may_be_given_one(bench):
     assert bench.one(tables.account).number == b"A-7"
 
 
+def test_an_adt_that_names_no_account_is_corrected_like_any_other(bench):
+    source = bench.flow.settings.sources["all"].model_copy(update={"map": "hl7v2-dft-adt"})
+    bench.use(bench.flow.settings.model_copy(update={"sources": {"all": source}}))
+    bench.take(dft(line("CG", "40.00")))
+    came = b"MSH|^~\\&|HIS|LAKESIDE|CHARTPOST|DOOR|20260505||ADT^A40|ADT1|P|2.5.1\rPID|1||M-9^^^LAKESIDE^MR\rMRG|\r"
+    assert bench.take(came).state == "held"
+    made = draft(bench, "MRG-1=M-A-1^^^LAKESIDE^MR")
+    assert not made.moves
+    keep(bench, made)
+    assert bench.one(tables.account).chart["PID-3"] == "M-9^^^LAKESIDE^MR"
+
+
 def test_an_invoice_is_corrected_as_a_whole(bench):
     came = {"resourceType": "Invoice", "id": "i-1", "status": "issued", "subject": {"display": "Silvia Sample"}}
     came["totalGross"] = {"value": 42.5, "currency": "EUR"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -11,16 +13,17 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from workbench import MAY, Clock, Workbench, configuration, dft, line
 
-from chartpost.adapter.flow import expire, record
+from chartpost.adapter.flow import expire, record, release
 from chartpost.adapter.ledger import states, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import EventType, PaymentEvent
+from chartpost.mappings import mapfile
 
 ACCOUNTS = ("A-1", "A-2", "A-3")
 LINES = st.lists(
     st.tuples(
-        st.sampled_from(["CG", "CO", "CD", "AJ", "PY", "ZB"]),
+        st.sampled_from(["CG", "CO", "CD", "AJ", "PY", "ZB", "VD", "RP", "PP"]),
         st.sampled_from(["10.00", "25.00", "-10.00", "0.01", ""]),
         st.sampled_from(["X", "Y"]),
         st.sampled_from(["", "T1", "T2"]),
@@ -31,6 +34,8 @@ LINES = st.lists(
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("message"), st.sampled_from(ACCOUNTS), LINES),
+        st.tuples(st.just("deceased"), st.sampled_from(ACCOUNTS), LINES),
+        st.tuples(st.just("release"), st.integers(0, 3), st.booleans()),
         st.tuples(st.just("again"), st.integers(0, 5)),
         st.tuples(st.just("translate")),
         st.tuples(st.just("pay"), st.sampled_from(ACCOUNTS), st.sampled_from([1, 2]), st.integers(1, 2)),
@@ -48,7 +53,7 @@ NOUNS = {
 class Story:
     """Plays steps on a fresh ledger and watches every state."""
 
-    def __init__(self, directory: str, empty: Path) -> None:
+    def __init__(self, directory: str, empty: Path, rule: str = "add") -> None:
         path = Path(directory) / "chartpost.db"
         shutil.copy(empty, path)
         clock = Clock(MAY)
@@ -59,6 +64,8 @@ class Story:
             connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]
 
         self.bench = Workbench(store, clock, configuration())
+        self.rule = rule
+        self.bench.flow = replace(self.bench.flow, maps=dict.fromkeys(self.bench.flow.maps, _site(rule)))
         self.sent: list[bytes] = []
         self.told: list[PaymentEvent] = []
         self.seen: dict[tuple[str, int], str] = {}
@@ -68,6 +75,13 @@ class Story:
             case ("message", account, lines):
                 self.sent.append(dft(*(line(k, a, c, ref=r) for k, a, c, r in lines), account=account))
                 self.bench.receive(self.sent[-1], source=source)
+            case ("deceased", account, lines):
+                body = dft(*(line(k, a, c, ref=r) for k, a, c, r in lines), account=account)
+                self.sent.append(body.replace(b"^^^LAKESIDE^AN\r", b"^^^LAKESIDE^AN" + b"|" * 12 + b"Y\r", 1))
+                self.bench.receive(self.sent[-1], source=source)
+            case ("release", n, sure):
+                for number in release.open_holds(self.bench.store)[n : n + 1]:
+                    release.retry(self.bench.flow, number, by="a person", sure=sure)
             case ("again", n) if self.sent:
                 self.bench.receive(self.sent[-1 - n % len(self.sent)], source=source)
             case ("translate",):
@@ -137,8 +151,12 @@ class Story:
         assert len(bench.rows(tables.payment)) == len(self.told), "each payment counts once"
         for row in bench.rows(tables.message, state="held"):
             assert bench.rows(tables.entry, message_id=row.id) == [], "all or nothing"
-        if source == "all":  # here every line counts, so the entries of a message are its lines
+        if (
+            source == "all"
+        ):  # here every line counts, so the entries of a message are its lines, unless it corrects others
             for row in bench.rows(tables.message, state="translated"):
+                if self.rule != "add" or b"|VD|" in row.raw or b"|RP|" in row.raw:
+                    continue
                 counted = bench.rows(tables.entry, message_id=row.id)
                 lines = [s for s in row.raw.decode().split("\r") if s.startswith("FT1") and "|0.00" not in s]
                 assert len(counted) == len(lines)
@@ -148,11 +166,22 @@ class Story:
         self.bench.store.close()
 
 
-@given(source=st.sampled_from(["all", "copay"]), steps=STEPS)
+@lru_cache
+def _site(rule: str) -> mapfile.Map:
+    """A map with every kind, and a word on corrections."""
+    codes = "{VD: void, RP: replacement, PP: patient_payment}"
+    text = f"extends: hl7v2-dft\ntables:\n  kinds: {{codes: {codes}}}\ncorrections: {{same_reference: {rule}}}\n"
+    return mapfile.parse(text, "site.yaml")
+
+
+RULES = st.sampled_from(["add", "replace", "void", "hold"])
+
+
+@given(source=st.sampled_from(["all", "copay"]), rule=RULES, steps=STEPS)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_story_leaves_a_ledger_that_adds_up(migrated, source, steps):
+def test_any_story_leaves_a_ledger_that_adds_up(migrated, source, rule, steps):
     with tempfile.TemporaryDirectory() as directory:
-        story = Story(directory, migrated)
+        story = Story(directory, migrated, rule)
         try:
             for step in steps:
                 story.play(source, step)
@@ -169,10 +198,11 @@ def test_it_makes_no_difference_how_messages_fall_into_batches(migrated, data):
         for account, lines in data.draw(st.lists(st.tuples(st.sampled_from(ACCOUNTS), LINES), max_size=10))
     ]
     source = data.draw(st.sampled_from(["all", "copay", "net_of_insurance"]))
+    rule = data.draw(RULES)
     ends = []
     for at_once in (True, False):
         with tempfile.TemporaryDirectory() as directory:
-            story = Story(directory, migrated)
+            story = Story(directory, migrated, rule)
             try:
                 if at_once and bodies:
                     story.bench.receive(*bodies, source=source)

@@ -512,6 +512,29 @@ def test_an_older_adt_does_not_undo_a_newer_one(clinic: Clinic) -> None:
     assert clinic.account().patient["given"] == "Berta"
 
 
+def test_an_adt_that_was_held_does_not_undo_what_a_later_charge_says(clinic: Clinic) -> None:
+    clinic.take(dft(line("CG", "40.00")))
+    held = clinic.take(adt("A08", pid("M-A-1", "Sample^Anna", MOBILE.format("0142"), account="A-1") + "|" * 12 + "Y"))
+    clinic.take(dft(line("CG", "7.00", "B"), phone="6085550143", name="Sample^Berta"))
+    (hold,) = clinic.bench.rows(tables.hold, object=f"message:{held.id}")
+    assert release.retry(clinic.bench.flow, hold.id, by="tester", sure=True).done
+    clinic.bench.translate()
+    assert (clinic.account().patient["given"], clinic.phones()) == ("Berta", ["+16085550143"])
+
+
+@pytest.mark.parametrize("source", ["adt", "all"])
+def test_a_charge_that_was_held_does_not_bring_back_a_former_number_and_says_who_pays(bench, source: str) -> None:
+    clinic = Clinic(bench, source)
+    clinic.take(dft(line("CG", "40.00", "A")))
+    clinic.take(dft(line("CG", "40.00", "A"), phone="6085550142", guarantor=gt1("Payer^Paula", MOBILE.format("0144"))))
+    clinic.take(dft(line("CG", "7.00", "B"), phone="6085550143"))
+    assert release.retry(bench.flow, bench.one(tables.hold, state="open").id, by="tester", sure=True).done
+    bench.translate()
+    assert (clinic.account().balance, clinic.phones(), clinic.phones(role="guarantor")) == (
+        8700, ["+16085550143"], ["+16085550144"],
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------- whatever comes in whatever order
 
 PATIENTS = ("P1", "P2", "P3", "P4")

@@ -140,24 +140,55 @@ def test_what_waited_behind_a_held_message_counts_once_that_one_is_dismissed(ben
     assert (balances(bench), bench.holds()) == ({b"A-1": 0}, [])
 
 
-def test_an_old_statement_of_a_balance_does_not_come_back_over_a_newer_one(bench, tmp_path):
+STATED = "PV1|1|O" + "|" * 44 + "{}"
+
+
+def unread(bench, tmp_path, *bodies):
+    """Take messages while their source, which states balances (PV1-46) and sends ADT too, is not configured."""
     path = tmp_path / "balance.yaml"
-    first = "  - {target: patient.family"
-    stated = "  - {target: balance, path: PV1-46, transform: money}\n"
-    path.write_text(mapfile.read_file("hl7v2-dft")[0].replace(first, stated + first, 1), "utf-8")
+    row = "message:\n  - {target: balance, path: PV1-46, transform: money}\n"
+    path.write_text(f"extends: hl7v2-dft-adt\n{row}", "utf-8")
     kept = bench.flow.settings
     source = kept.sources["all"].model_copy(update={"share": "balance", "map": str(path)})
-    pv1 = "PV1|1|O" + "|" * 44 + "{}"
     with_it = kept.model_copy(update={"sources": kept.sources | {"all": source}})
     bench.use(with_it)
-    bench.receive(dft(pv1=pv1.format("50.00")))
+    bench.receive(*bodies)
     bench.use(kept.model_copy(update={"sources": {"copay": kept.sources["copay"]}}))
     bench.translate()
     bench.use(with_it)
-    bench.take(dft(pv1=pv1.format("20.00")))
+
+
+def test_an_old_statement_of_a_balance_does_not_come_back_over_a_newer_one(bench, tmp_path):
+    unread(bench, tmp_path, dft(pv1=STATED.format("50.00")))
+    bench.take(dft(pv1=STATED.format("20.00")))
     said = retry(bench, "unknown_source")
     assert (said.done, balances(bench)) == (False, {b"A-1": 2000})
     assert "newer message" in said.text
+
+
+def test_an_old_balance_does_not_come_back_over_a_newer_one_that_changed_nothing(bench, tmp_path):
+    bench.take(dft(line("CG", "20.00")))
+    unread(bench, tmp_path, dft(pv1=STATED.format("50.00")))
+    assert bench.take(dft(pv1=STATED.format("20.00"))).reason == "it states the balance that stands here"
+    assert (retry(bench, "unknown_source").done, balances(bench)) == (False, {b"A-1": 2000})
+
+
+def test_news_of_the_patient_make_no_balance_old_and_no_balance_makes_them_old(bench, tmp_path):
+    def adt(name):
+        return dft(name=f"Sample^{name}").replace(b"DFT^P03^DFT_P03", b"ADT^A08")
+
+    unread(bench, tmp_path, adt("Anna"), dft(pv1=STATED.format("20.00")))
+    assert retry(bench, "unknown_source").done
+    bench.translate()
+    assert bench.take(adt("Berta")).state == "translated"
+    assert retry(bench, "unknown_source").done, "what an ADT says is judged by itself"
+    bench.translate()
+    assert (bench.one(tables.account).patient["given"], bench.holds()) == ("Berta", [])
+    unread(bench, tmp_path, dft(pv1=STATED.format("30.00")))
+    bench.take(adt("Clara"))
+    assert retry(bench, "unknown_source").done
+    bench.translate()
+    assert balances(bench) == {b"A-1": 3000}
 
 
 def test_a_released_message_is_not_acknowledged_a_second_time(bench, tmp_path):

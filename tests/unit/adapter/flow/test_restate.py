@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
@@ -310,7 +310,10 @@ class Chart:
 
 
 @given(steps=STEPS, skew=st.sampled_from([-110, 0, 110]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@example(steps=[("pay", 1), ("carry", 2), ("say", 0)], skew=0)  # published, and not there yet
+@example(steps=[("pay", 1), ("carry", 3), ("say", 0), ("charge", 1000), ("say", 0)], skew=0)  # there, and not answered
+@example(steps=[("state", 0), ("wait", 1), ("pay", 1), ("carry", 4), ("deliver", 0)], skew=110)  # a clock ahead
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_in_any_order_of_balances_and_payments_no_cent_is_asked_for_twice_and_none_is_forgotten(migrated, steps, skew):
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "chartpost.db"

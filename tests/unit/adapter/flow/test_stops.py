@@ -100,6 +100,15 @@ def test_a_person_lifts_the_stop_by_what_waits_on_the_request_and_says_so(bench)
     assert [row.state for row in bench.rows(tables.notice)] == ["blocked", "due"]
 
 
+def test_once_its_message_is_let_go_the_payer_who_was_to_be_told_before_it_is_told(bench):
+    bench.take(dft(line("CG", "7.00", "B")), stopped("deceased"))
+    bench.work("notify")
+    assert sorted(bench.holds()) == ["account_stopped", "deceased"]
+    sure(bench, "deceased")
+    assert (account(bench).balance, bench.holds()) == (4700, [])
+    assert [row.state for row in bench.rows(tables.notice)] == ["blocked", "due"]
+
+
 def test_several_stops_are_lifted_one_by_one(bench):
     both = stopped("deceased").replace(b"FT1|1|", b"PV2|" + b"|" * 21 + b"Y\rFT1|1|", 1)
     bench.take(both)

@@ -60,7 +60,9 @@ def test_a_path_finds_the_first_value_or_nothing(path: str, value: str | None) -
 
 
 def test_an_amount_keeps_its_digits_and_an_object_is_handed_on_whole() -> None:
-    given = compile_path("Invoice.totalGross").given(SCOPE, whole=True)
+    found = compile_path("Invoice.totalGross").found(SCOPE, whole=True)
+    assert found is not None
+    given = found.given
     assert isinstance(given, Element)
     assert given.data == INVOICE["totalGross"]
     assert given.raw.startswith('{"value":10.00,')

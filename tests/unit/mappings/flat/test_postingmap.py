@@ -42,6 +42,8 @@ def test_a_file_of_lines_says_what_it_is_where_it_travels() -> None:
         ("{target: 9-9, value: batch, constant: x}", "a row needs either `value` or `constant`"),
         ("{target: 9-9, value: batch, align: middle}", "input should be 'left' or 'right'"),
         ("{target: 9-9, value: batch, pad: ab}", "at most 1 character"),
+        ('{target: 9-19, value: amount_minor, pad: "0"}', "0 behind an amount makes it another: say `align: right`"),
+        ('{target: 9-19, value: amount, align: right, pad: "1"}', "a digit other than 0 makes a number another one"),
         ('{target: 9-9, constant: "\\n"}', "`constant` holds a line break"),
         ("{target: 9-9, value: batch, format: YYYY}", "`format` is for times"),
         ("{target: 9-19, value: paid_at, format: DD.Mon}", "a format is made of YYYY or YY, MM, DD, hh, mm and ss"),
