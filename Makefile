@@ -42,6 +42,9 @@ format: $(STAMP) ## Format the code
 bench: $(STAMP) ## Measure the intake against the bare floor in the same run
 	@$(BIN)/python tests/benchmarks/intake.py
 
+bench-map: $(STAMP) ## Measure reading and mapping against the bare floor and other parsers in the same run
+	@$(BIN)/python tests/benchmarks/mapping.py
+
 pictures: $(STAMP) ## Remake the pictures in docs/ (needs Chromium)
 	@$(BIN)/python docs/pictures.py
 
@@ -54,4 +57,4 @@ lock: $(STAMP) ## Resolve requirements.lock again (hashes, no host names)
 clean: ## Remove what the commands above made
 	@rm -rf $(VENV) build chartpost-data .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test lint format bench pictures mapping lock clean
+.PHONY: help setup demo test lint format bench bench-map pictures mapping lock clean

@@ -88,7 +88,8 @@ def example(map: postingmap.PostingMap, kind: PaymentKind) -> Posting:
     return Posting(
         kind=kind, posting_id="P0EXAMPLE001", control_id="P0EXAMPLE001", amount=Money(minor=4500, currency="USD"),
         paid_at=_MOMENT, posted_at=_MOMENT, timezone="UTC", medium=medium, provider_reference="pi_example",
-        facility=named.get("facility") or "Sample", account=named.get("account") or "A1", batch="SAMPLE20260115",
+        facility=named.get("facility") or "Sample", account=named.get("account") or "A1", batch="LAK260115",
+        predecessor="" if kind == "payment" else "P0EXAMPLE000",
         chart={name: code or _CHART.get(name, "1") for name, code in chart.items()},
     )  # fmt: skip
 

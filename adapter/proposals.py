@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chartpost.adapter.flow.release import BESIDE, IN_DOUBT
+from chartpost.adapter.flow.release import BESIDE, IN_DOUBT, STOPPED
 from chartpost.adapter.ledger.holds import unknown_code
 from chartpost.mappings.mapfile import IGNORE
 from chartpost.mappings.model import Kind, Problem
 
 #: A map that is shipped, and cannot be changed in place.
 _SHIPPED = re.compile(r"[a-z0-9-]+")
-#: Nouns whose holds can be retried, beside messages.
+#: Nouns whose holds can be retried, beside messages; and the one cause among them that cannot.
 _TRIED = frozenset(["posting", "request", "event", "card_session", "errand"])
+_REFUSED = "provider_refused"
 KINDS = (*(kind.value for kind in Kind), IGNORE)
 
 
@@ -49,11 +50,13 @@ def propose(
     found = [*_codes(problems, map)]
     if waivable:
         found.append(Proposal("it is right all the same: let it count", f"chartpost holds retry {which} --yes"))
+    elif cause == STOPPED:
+        found.append(Proposal("the payer may be told all the same", f"chartpost holds retry {which} --yes"))
     elif cause in IN_DOUBT:
         found.append(
             Proposal("you have looked, and it did not arrive: send it again", f"chartpost holds retry H{number} --yes")
         )
-    elif held or cause in BESIDE or noun in _TRIED:
+    elif held or cause in BESIDE or (noun in _TRIED and cause != _REFUSED):
         once = "" if reads or noun in _TRIED else "once that is mended: "
         said = f"{once}try {'all that are alike' if alike > 1 else 'it'} again"
         found.append(Proposal(said, f"chartpost holds retry {which}"))

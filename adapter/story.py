@@ -108,7 +108,7 @@ class _Teller:
                 lines = tuple(self._trace_line(line) for line in row.trace or [])
                 why = f": {row.reason}" if row.reason else ""
                 by = f" by {row.map}" if row.map else ""
-                by += f", edited by {row.edited_by} because {row.edited_why}," if row.edited_why else ""
+                by += f", edited by {row.edited_by} because {row.edited_why}" if row.edited_why else ""
                 fields = {"state": row.state, "reason": row.reason, "map": row.map}
                 if self.reveal and row.edited:
                     lines += ("as corrected:", *_text(row.edited))

@@ -27,6 +27,7 @@ CHARGE = (
 _LONGEST = 500  #: characters
 _MACRO = re.compile(r"\.\s*(map|filter|all|exists|exists_one|existsOne)\s*\(")
 _STRING = re.compile(r"""r?"(?:\\.|[^"\\])*"|r?'(?:\\.|[^'\\])*'""")
+_MATCHES = re.compile(r"\bmatches\b(?!\s*\(\s*''\s*\))")
 _MY = re.compile(r"\bmy\s*\.\s*([A-Za-z_]\w*)")
 _ANY_MY = re.compile(r"\bmy\b")
 _UNTYPED_MY = re.compile(r"\bmy\s*\[")
@@ -79,6 +80,8 @@ def compile_condition(text: str, known: tuple[str, ...], mine: frozenset[str] | 
     bare = _STRING.sub("''", text)
     if macro := _MACRO.search(bare):
         raise ValueError(f"{text!r}: a condition cannot use {macro[1]}(): it looks at values, not at lists")
+    if _MATCHES.search(bare):  # what a message brings must not be a pattern: it could take seconds
+        raise ValueError(f"{text!r}: write the pattern of matches() out, as in code.matches('^99')")
     try:
         program = cel.compile(text)
     except Exception as error:

@@ -107,7 +107,7 @@ def _base(document: Document, wanted: str, known: dict[str, str]) -> tuple[str, 
             base = read_file(wanted)
         else:
             file = beside(document.file, wanted)
-            base = _text(Path(file)), file
+            base = _plain(Path(file)), file
     except ValueError as error:
         document.report(where, f"{wanted!r}: {error}; shipped: {', '.join(shipped())}")
         return None
@@ -127,8 +127,15 @@ def beside(file: str, name: str) -> str:
 def read_beside(layers: Layers, document: Document, name: str) -> str:
     """Return the text of a file beside one of the map's own, and count it as part of the map. Raises ValueError."""
     file = beside(document.file, name)
-    text = layers.texts[file] = _text(Path(file))
+    text = layers.texts[file] = _plain(Path(file))
     return text
+
+
+def _plain(path: Path) -> str:
+    """Return the text of a file that a map names. Raises ValueError, also for a device or pipe: it may never end."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a plain file")
+    return _text(path)
 
 
 def _text(path: Path) -> str:

@@ -48,12 +48,12 @@ def _spec(document: Document) -> MapSpec | None:
     return spec
 
 
-def _dialect(name: DialectName) -> Dialect:
+def _dialect(name: DialectName, messages: Sequence[str]) -> Dialect:
     if name == "hl7v2":
         return HL7V2
-    from chartpost.mappings.fhir.dialect import FHIR  # FHIRPath is heavy: only who has such a map pays for it
+    from chartpost.mappings.fhir.dialect import FHIR, FHIR_ITEM  # FHIRPath is heavy: only who has such a map pays
 
-    return FHIR
+    return FHIR_ITEM if any(map(FHIR_ITEM.messages.fullmatch, messages)) else FHIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class _Compiler:
         self.specs = specs  #: the site's own first
         self.top = layers.top
         said = [(document, spec.dialect) for document, spec in specs if spec.dialect is not None]
-        self.dialect = _dialect(said[-1][1]) if said else HL7V2
+        messages = next((spec.messages for _, spec in specs if spec.messages), ())
+        self.dialect = _dialect(said[-1][1], messages) if said else HL7V2
         for document, name in said:
             if name != self.dialect.name:
                 document.report(("dialect",), f"the map that this one extends is for {self.dialect.name}")

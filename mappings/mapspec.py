@@ -117,10 +117,10 @@ def schema() -> dict[str, Any]:
     Every scalar of a map is read as text, so numbers and booleans are as good as strings there.
     """
     from chartpost.mappings.dialect import HL7V2
-    from chartpost.mappings.fhir.dialect import FHIR
+    from chartpost.mappings.fhir.dialect import FHIR, FHIR_ITEM
 
     made = loosened(MapSpec.model_json_schema())
-    targets = [*HL7V2.message, *FHIR.message, *HL7V2.charge, *FHIR.charge]
+    targets = [*HL7V2.message, *FHIR.message, *HL7V2.charge, *FHIR.charge, *FHIR_ITEM.charge]
     row = made["$defs"]["RowSpec"]["properties"]
     row["target"] = {
         "description": "what the row reads; docs/reference/map.md explains each",

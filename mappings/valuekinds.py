@@ -57,7 +57,11 @@ def is_name(text: str) -> bool:
 
 def is_phone(text: str) -> bool:
     """Say whether a text is written as a telephone number: seven to fifteen digits, and not one long bare number."""
-    if not _PHONE.fullmatch(text) or re.fullmatch(r"\d+(\.\d+){3,}", text) or (first_date(text) and "-" not in text[5:]):
+    if (
+        not _PHONE.fullmatch(text)
+        or re.fullmatch(r"\d+(\.\d+){3,}", text)
+        or (first_date(text) and "-" not in text[5:])
+    ):
         return False
     digits = re.sub(r"(x|ext).*", "", re.sub(r"[^\dxe]", "", text.lower()))
     if not 7 <= len(digits) <= 15 or len(set(digits)) == 1:
@@ -86,9 +90,15 @@ def number_of(text: str) -> Decimal | None:
 
 
 def shape(text: str) -> str:
-    """Return a value with every digit as 9 and every letter as A or a: `A-99999`. Says nothing but how it is written."""
+    """Return a value with every digit as 9 and every letter as A or a: `A-99999`. It tells how, not what."""
     made = "".join(
-        "9" if char.isdigit() else ("A" if char.isupper() else "a") if char.isalpha() else char if char < "\x7f" else "?"
+        "9"
+        if char.isdigit()
+        else ("A" if char.isupper() else "a")
+        if char.isalpha()
+        else char
+        if char < "\x7f"
+        else "?"
         for char in text[: _LONGEST_SHAPE + 1]
     )
     made = "".join(char if char.isprintable() else "?" for char in made)
@@ -179,7 +189,9 @@ def written(texts: Iterable[str], beside: Iterable[Decimal | None] = ()) -> Writ
     if not good:
         return Written(("money",), 0.0)
     share = len(good) / len(found)
-    strips = {match[1] or match[2] for text, _ in good if (match := re.search(r"^([$€£]|[A-Z]{3})|([$€£]|[A-Z]{3})$", text))}
+    strips = {
+        match[1] or match[2] for text, _ in good if (match := re.search(r"^([$€£]|[A-Z]{3})|([$€£]|[A-Z]{3})$", text))
+    }
     before: tuple[str, ...] = (f'strip "{"".join(sorted(set("".join(strips))))}"',) if strips else ()
     if any(re.search(r"\d,\d{3}(\.|$|,\d{3})", text) and not re.fullmatch(r"0,\d{3}", text) for text, _ in good):
         return Written((*before, "money point"), share, "thousands are separated by a comma")

@@ -6,8 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+#: Mappings and lists inside each other; our files need six, and an alias can point at its own parent.
+_DEEPEST = 12
+#: Values of one file, those that aliases repeat counted each time: ten lines of aliases can stand for millions.
+_MOST = 100_000
 
 Where = tuple[str | int, ...]
 Place = tuple[int, int]  #: line and column, both from 1
@@ -24,6 +30,21 @@ class MapError(ValueError):
         self.problems = problems
 
 
+class _Composer(Composer):  # type: ignore[misc]  # what it composes has no types
+    """Stops at what is nested too deeply, before all of it is scanned."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > _DEEPEST + 1:
+            raise ComposerError(None, None, "nested too deeply", self.parser.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
 class Document:
     """A parsed file: `data` (dicts, lists, strings, None), and the place of every key and item in it."""
 
@@ -32,8 +53,11 @@ class Document:
         self.problems: list[tuple[Place, str]] = []
         self._places: dict[Where, Place] = {}
         self.data: Any = {}
+        self._values = 0
+        reader = YAML(typ="rt", pure=True)
+        reader.Composer = _Composer
         try:
-            root = YAML(typ="rt", pure=True).compose(text)
+            root = reader.compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.problems.append((_place(mark) if mark else (1, 1), f"not YAML: {error.problem or error.context}"))
@@ -45,8 +69,13 @@ class Document:
     def _plain(self, node: Node, where: Where, depth: int) -> Any:
         place = _place(node.start_mark)
         self._places.setdefault(where, place)
-        if depth > 12:  # our files need six; an alias can point at its own parent
+        self._values += 1
+        if depth > _DEEPEST:
             self.problems.append((place, "nested too deeply"))
+            return None
+        if self._values > _MOST:
+            if self._values == _MOST + 1:
+                self.problems.append((place, f"more than {_MOST} values"))
             return None
         if isinstance(node, MappingNode):
             result: dict[str, Any] = {}

@@ -6,17 +6,18 @@ What a person does in an editor is done with the pieces of YAML that the page gi
 from __future__ import annotations
 
 import re
+import resource
+import shlex
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from acceptance.house import until
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/admin/first-map.md").read_text("utf-8")
 #: Commands that a person gives again until they see it.
 LOOKS = re.compile(r"chartpost (status|requests|holds --|map shadow)")
-#: Seconds that the page claims for the machine, of its ten minutes.
+#: Seconds that the page claims for the machine, of its ten minutes; counted in work, since other tests run beside.
 CLAIMED = 60
 
 
@@ -59,7 +60,6 @@ class Desk:
     here: Path
     doors: dict[str, str] = field(default_factory=dict)
     serving: subprocess.Popen[str] | None = None
-    spent: float = 0.0  #: seconds that commands took
 
     def run(self, block: str, shown: str) -> None:
         """Run the commands of one block; the last one must come to say what is shown."""
@@ -70,22 +70,17 @@ class Desk:
             self.do(last)
             return
         shown = shown.replace("lakeside@…", self.label()) if "lakeside@…" in shown else shown
-        seen: list[str] = []
-
-        def look() -> bool:
-            seen[:] = [self.do(last)]
-            return says(seen[0], shown)
-
-        if LOOKS.match(last):  # another process works meanwhile
-            until(f"{last}\n{shown}", look)
-        else:
-            assert look(), f"{last}\n{seen[0]}"
+        said = self.do(last)
+        tries = 60 if LOOKS.match(last) else 1  # another process works meanwhile
+        while not says(said, shown) and (tries := tries - 1):
+            threading.Event().wait(0.5)
+            said = self.do(last)
+        assert says(said, shown), f"{last}\n{said}"
 
     def do(self, command: str) -> str:
         if " serve " in command:
             self.serve(command)
             return ""
-        started = time.monotonic()
         if command.startswith("chartpost "):
             said = self.chartpost(command)
         elif command.startswith("cd "):
@@ -95,13 +90,10 @@ class Desk:
             command = command.replace("http://127.0.0.1:8090", self.doors.get("sandbox", ""))
             done = subprocess.run(["bash", "-euc", command], cwd=self.here, capture_output=True, text=True, check=True)
             said = done.stdout
-        self.spent += time.monotonic() - started
         return said
 
     def chartpost(self, command: str) -> str:
         """Run one of our own in this process: the same code, without starting Python each time."""
-        import shlex
-
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.here)
             result = CliRunner().invoke(cli.app, shlex.split(command)[1:], env=self.variables())
@@ -117,7 +109,6 @@ class Desk:
 
     def serve(self, command: str) -> None:
         self.stop()
-        started = time.monotonic()
         argv = [sys.executable, "-m", "chartpost.adapter.cli", *command.split()[1:]]
         with (self.here / "serve.log").open("a") as log:
             self.serving = subprocess.Popen(
@@ -129,7 +120,6 @@ class Desk:
             if word == "sandbox":
                 self.doors["sandbox"] = named["http"]
             if word == "ready":
-                self.spent += time.monotonic() - started
                 return
         pytest.fail(f"serve did not start: {(self.here / 'serve.log').read_text()[-2000:]}")
 
@@ -138,6 +128,12 @@ class Desk:
             self.serving.send_signal(signal.SIGTERM)
             assert self.serving.wait(30) == 0
             self.serving = None
+
+
+def worked() -> float:
+    """Return the seconds that a processor has worked for us and for the processes that have ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def says(output: str, shown: str) -> bool:
@@ -183,7 +179,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_person_gets_from_a_folder_of_messages_to_a_live_map(desk: Desk) -> None:
-    told = blocks()
+    told, before = blocks(), worked()
     assert {block.section[:2] for block in told} >= {f"{number}." for number in range(1, 10)}
     for block, after in zip(told, [*told[1:], Block("", "", "")], strict=True):
         if block.language == "yaml":
@@ -191,7 +187,7 @@ def test_a_person_gets_from_a_folder_of_messages_to_a_live_map(desk: Desk) -> No
         elif block.language == "sh":
             desk.run(block.text, after.text if after.language == "text" else "")
     desk.stop()
-    assert desk.spent < CLAIMED, f"the commands took {desk.spent:.0f} seconds"
+    assert worked() - before < CLAIMED
 
 
 def test_the_proposal_leaves_only_the_codes_to_a_person(tmp_path: Path) -> None:

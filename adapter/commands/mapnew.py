@@ -44,7 +44,12 @@ def profile(
     found = _collected(folder)
     made = profiles.make(found, reveal=reveal, progress=_teller("messages counted"))
     if as_json:
-        head = {"files": made.files, "messages": made.messages, "types": dict(made.types), "versions": dict(made.versions)}
+        head = {
+            "files": made.files,
+            "messages": made.messages,
+            "types": dict(made.types),
+            "versions": dict(made.versions),
+        }
         troubles = [{"file": one.file, "text": one.text} for one in made.troubles]
         print_json([head | {"troubles": troubles}, *(place.row() for place in made.places)])
     else:
@@ -72,7 +77,9 @@ def _place_row(place: Place) -> dict[str, Any]:
 
 def new(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write the map, as in site.yaml.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the map, as in site.yaml.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217, where a message does not say.")] = "USD",
     region: Annotated[str, typer.Option("--region", help="Country code: how phone numbers are read.")] = "US",
@@ -83,7 +90,7 @@ def new(
 
     The map extends a shipped one and holds only what differs. Then it is tried on the same messages. Nothing is guessed
     that would ask people for money: what a code means is left to you where the amounts do not say it. Without --out the
-    map is printed. Ends with 1 when some messages are held, as they are until you have decided.
+    map is printed. Ends with 1 when a file could not be read.
     """
     from chartpost.mappings import propose
     from chartpost.mappings.mapfile import parse
@@ -91,11 +98,15 @@ def new(
 
     _check_terms(currency, region, timezone)
     if out is not None and out.exists() and not force:
-        raise ConfigurationError([f"{out}: is there already, and is not overwritten; name another with --out, or add --force"])
+        raise ConfigurationError(
+            [f"{out}: is there already, and is not overwritten; name another with --out, or add --force"]
+        )
     found = _collected(folder)
     if not found.messages and not found.invoices:
         why = [f"{one.file}: {one.text}" for one in found.troubles[:_SHOWN]]
-        raise ConfigurationError([f"{', '.join(map(str, folder))}: no message in it that could be read", *why])
+        raise ConfigurationError(
+            [f"{', '.join(str(one) for one in folder)}: no message in it that could be read", *why]
+        )
     draft = propose.draft(found, region)
     count = len(found.invoices) if draft.dialect == "fhir" else len(found.messages)
     text = written.text(draft, f"{count} {'Invoices' if draft.dialect == 'fhir' else 'messages'}")
@@ -111,7 +122,7 @@ def new(
         print_json(_rows(draft, tried, found, text))
     else:
         _print(draft, tried, found, text, out)
-    raise typer.Exit(1 if tried.held or found.troubles else 0)
+    raise typer.Exit(1 if found.troubles else 0)
 
 
 def _check_terms(currency: str, region: str, timezone: str) -> None:
@@ -134,7 +145,13 @@ def _check_terms(currency: str, region: str, timezone: str) -> None:
 def _rows(draft: Draft, tried: Tried, found: Specimens, text: str) -> Iterator[dict[str, Any]]:
     yield {"what": "map", "extends": draft.extends, "text": text}
     for one in draft.candidates:
-        yield {"what": "candidate", "target": one.target, "path": one.path, "choice": one.choice, "evidence": one.evidence}
+        yield {
+            "what": "candidate",
+            "target": one.target,
+            "path": one.path,
+            "choice": one.choice,
+            "evidence": one.evidence,
+        }
     for code in draft.codes:
         meaning = {"meaning": code.meaning, "proposed": code.sure, "evidence": code.evidence}
         yield {"what": "code", "table": draft.table, "code": code.code} | meaning
@@ -158,7 +175,9 @@ def _print(draft: Draft, tried: Tried, found: Specimens, text: str, out: Path | 
     if draft.codes:
         print(f"\nCodes, in table {draft.table}:")
         for code in draft.codes:
-            said = code.meaning if code.sure else f"for you to decide{f'; perhaps {code.meaning}' if code.meaning else ''}"
+            said = (
+                code.meaning if code.sure else f"for you to decide{f'; perhaps {code.meaning}' if code.meaning else ''}"
+            )
             print(f"  {code.code}: {said} ({code.evidence})")
     if draft.questions:
         print("\nTo be asked of the sending side:")

@@ -163,7 +163,9 @@ class _Judging:
         if charge.amount.currency != book.currency:
             text = f"an amount in {charge.amount.currency} for an account in {book.currency}"
             return ("currency", text, "bill other currencies through an account and a facility of their own"), "", None
-        if own.amount < 0 and self.held and charge.kind is not Kind.PATIENT_PAYMENT:  # which takes no line back
+        # What a counted line takes back exactly may count at once: if it meant an equal one that waits, the sum is the
+        # same, and until then nobody is asked for too much. A patient's payment takes no line back.
+        if own.amount < 0 and self.held and not own.takes_back and charge.kind is not Kind.PATIENT_PAYMENT:
             text = "an earlier message of this account waits, and this line may take back what is in it"
             return ("behind_held", text, "settle the earlier hold first"), "", None
         money = charge.kind in MONEY and typed.MAYBE not in self.row.waived.split()

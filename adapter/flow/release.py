@@ -23,7 +23,9 @@ from chartpost.mappings.patients import is_about_patients
 #: Holds on a message that do not keep it from counting.
 BESIDE = frozenset(["no_application_ack"])
 #: Nobody knows whether it happened: trying again may do it twice, so a person must have looked.
-IN_DOUBT = frozenset(["unknown", "notice_unknown"])
+IN_DOUBT = frozenset(["unknown", "no_receipt", "notice_unknown"])
+#: Somebody would be written to whom we were told to leave alone.
+STOPPED = "account_stopped"
 #: Rules that a person who has looked may set aside for one message; beside them the stops of its map.
 WAIVABLE = frozenset([guard.OLD, guard.MANY, "same_line", "maybe_echo", "account_merge", restate.DOUBT, typed.MAYBE])
 
@@ -110,7 +112,10 @@ def _retry_message(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
     source = flow.settings.sources.get(row.source)
     if source is not None and source.share == "balance" and overtaken(tx, row, int(key)):
         raise No("a newer message has stated this account's balance since; dismiss it")
-    waives = word.sure and (held.cause in WAIVABLE or held.cause in _stops(flow, tx, key))
+    stopping = (word.sure or is_about_patients(row.type)) and held.cause in _stops(flow, tx, key)
+    if stopping and not word.sure:  # its accounts are stopped already: it would have nothing more to do
+        raise No(f"it still says so ({held.cause}); if the payer may be told, say --yes; else dismiss it")
+    waives = word.sure and (stopping or held.cause in WAIVABLE)
     close(tx, held, Word(word.by, holds.WAIVED) if waives else word)
     read_again(tx, key, {"waived": " ".join(sorted({*row.waived.split(), held.cause}))} if waives else {})
     return f"the message is read again, {held.cause} waived" if waives else "the message is read again"
@@ -158,15 +163,15 @@ def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
         raise No("the payer is being told already; see `chartpost notices`")
     if held.cause in IN_DOUBT and not word.sure:
         raise No("the payer may have got it, and would get it twice: look it up at the service, then say --yes")
-    if book.stopped:
-        if not word.sure:
-            raise No(f"nobody is written to about this account ({book.stopped}); if the payer may be told, say --yes")
-        stops.lift(book, {book.stopped})
-        ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)  # its link may be withdrawn
-        books.flush(tx, [book])
+    if book.stopped and not word.sure:
+        raise No(f"nobody is written to about this account ({book.stopped}); if the payer may be told, say --yes")
     close(tx, held, word)
     # Several may be open, and the payer is to hear once.
     close_all(tx, held.object, word)
+    if book.stopped:
+        stops.lift(book, {book.stopped})
+        ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)  # its link may be withdrawn
+        books.flush(tx, [book])
     notify.plan(flow, tx, [book])
     return "the payer is told again"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, insert, select, update
 
-from chartpost.adapter.ledger import errands, gathering, identities, states
+from chartpost.adapter.ledger import errands, gathering, holds, identities, states
 from chartpost.adapter.ledger.reversals import Line, pair
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, card_session, entry, message, payment, posting, request
@@ -118,6 +118,7 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     if rows:
         tx.run(insert(entry), rows)
     opened = _write_requests(tx, books)
+    holds.moot(tx, [ask.public_id for book in books for ask in book.closed])
     moved = [(book, ask) for book in books for ask in book.closed]
     for book, ask in [*moved, *((book, book.ask) for book in opened if book.ask is not None)]:
         tx.moved("request", ask.state, book.facility, book.key, request=ask.public_id)

@@ -71,6 +71,17 @@ def close(tx: Tx, obj: str, cause: str) -> None:
     )
 
 
+def moot(tx: Tx, requests: Iterable[str]) -> None:
+    """Close what waits on requests (public ids) that ended since nothing is owed on them, or in favour of another.
+
+    Who could not be told need not be. What nobody knows stays for a person.
+    """
+    objects = [f"request:{public_id}" for public_id in requests]
+    if objects:
+        waits = hold.c.object.in_(objects), hold.c.state == states.Hold.OPEN, hold.c.cause != "notice_unknown"
+        tx.run(update(hold).where(*waits).values(state=states.Hold.DONE, closed_at=tx.now))
+
+
 def _row(tx: Tx, obj: str, cause: str, text: str, fix: str, like: str) -> dict[str, Any]:
     row = {"object": obj, "cause": cause, "text": text, "fix": fix, "likeness": like}
     return row | {"state": states.Hold.OPEN, "at": tx.now}

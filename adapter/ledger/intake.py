@@ -105,14 +105,13 @@ class Intake:
             judged = [row for row in rows if row.since is not None]
             keys = {(row.source, row.control_key) for row in judged}
             self._sql.begin(cursor, keys)
-            if len(keys) == len(judged) and not any(row.back for row in rows) and self._all_new(cursor, judged):
-                ids = self._sql.insert_all(cursor, [_values(row) for row in rows])
-                fates = [Fate(id_, row.state, row.ack_code) for id_, row in zip(ids, rows, strict=True)]
+            if len(keys) == len(judged) and self._all_new(cursor, judged):
+                fates = self._store_new(cursor, rows)
             else:
                 fates = []
                 for row in rows:
                     fates.append(self._store_one(cursor, row, fates))
-                self._tell_of_batches(cursor, rows, fates)
+            self._tell_of_batches(cursor, rows, fates)
             cursor.execute("COMMIT")
             return fates
         finally:
@@ -126,6 +125,19 @@ class Intake:
             if self._sql.any_known(cursor, source, [row.control_key for row in of_it], since):
                 return False
         return True
+
+    def _store_new(self, cursor: Cursor, rows: list[Row]) -> list[Fate]:
+        """Store rows that repeat nothing, in as few statements as the batches among them allow."""
+        fates: list[Fate] = []
+        while len(fates) < len(rows):
+            first = last = len(fates)
+            while last < len(rows) and (not rows[last].back or last - rows[last].back < first):
+                last += 1  # whatever it belongs to has its id already
+            run = rows[first:last]
+            parents = [fates[place - row.back].id if row.back else None for place, row in enumerate(run, first)]
+            ids = self._sql.insert_all(cursor, [_values(*one) for one in zip(run, parents, strict=True)])
+            fates += [Fate(id_, row.state, row.ack_code) for id_, row in zip(ids, run, strict=True)]
+        return fates
 
     def _store_one(self, cursor: Cursor, row: Row, before: list[Fate]) -> Fate:
         """Store a row that may repeat an earlier one, or one of `before`, or belong to a batch among these."""

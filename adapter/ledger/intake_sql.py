@@ -14,7 +14,7 @@ from typing import Any, Protocol
 Values = tuple[Any, ...]
 
 #: Control keys that are locked one by one. A server has some thousands of locks in all, and a file may hold more.
-MOST_LOCKS = 1_000
+MOST_LOCKS = 4_000
 
 # What was refused or unreadable is no first: a sender, or a configuration, put right may send it again.
 _SAME_KEY = (

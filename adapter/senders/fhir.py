@@ -183,7 +183,8 @@ def notice(reconciliation: Mapping[str, Any], place: str, recipient: str) -> dic
         return None
     if value < 0:
         return None
-    own = {"system": POSTING, "value": next(iter(_identifiers(reconciliation)))}
+    named = _identifiers(reconciliation) + _identifiers(reconciliation, None)
+    own = {"system": POSTING, "value": next(iter(named), "")}
     lines = reconciliation.get("detail") or reconciliation.get("allocation") or [{}]
     line = lines[0] if isinstance(lines, list) and isinstance(lines[0], dict) else {}
     told = {

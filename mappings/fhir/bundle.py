@@ -1,4 +1,4 @@
-"""Take a Bundle apart, and put an Invoice together again with the resources that it needs.
+"""Take a Bundle apart, and put an Invoice or a ChargeItem together again with the resources that it needs.
 
 A part keeps its fullUrl and its request as they were: what a transaction's entry asks for is the door's to judge. A
 packed Invoice is a Bundle again, so that what is stored is FHIR that anybody can read.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chartpost.mappings.fhir import jsontext
+from chartpost.mappings.fhir.billed import BILLED
 from chartpost.mappings.fhir.jsontext import MAX_DEPTH, FhirError
 from chartpost.mappings.fhir.references import Around, Resource, base_of, entry, needed, objects, text
 
@@ -25,7 +26,7 @@ class Part(NamedTuple):
     method: str  #: of `request`, as are the next two; "" where it says nothing
     url: str
     if_none_exist: str
-    around: tuple[Resource, ...] = ()  #: of an Invoice: the entries {fullUrl, resource} that it needs
+    around: tuple[Resource, ...] = ()  #: of an Invoice or a ChargeItem: the entries {fullUrl, resource} that it needs
 
 
 def parts(bundle: Any) -> list[Part]:
@@ -53,7 +54,7 @@ def _part(ordinal: int, item: Resource, around: Around) -> Part:
     resource = item.get("resource")
     request = (objects(item.get("request")) or [{}])[0]
     full_url = text(item.get("fullUrl"))
-    invoice = resource is not None and resource.get("resourceType") == "Invoice"
+    says = resource is not None and resource.get("resourceType") in BILLED
     return Part(
         ordinal=ordinal,
         resource=resource,
@@ -61,19 +62,19 @@ def _part(ordinal: int, item: Resource, around: Around) -> Part:
         method=text(request.get("method")),
         url=text(request.get("url")),
         if_none_exist=text(request.get("ifNoneExist")),
-        around=tuple(needed(around, resource, base_of(full_url))) if resource is not None and invoice else (),
+        around=tuple(needed(around, resource, base_of(full_url))) if resource is not None and says else (),
     )
 
 
 def pack(invoice: Resource, around: Sequence[Resource] = ()) -> bytes:
-    """Return a collection Bundle: the Invoice first, then those around it (entries or bare resources)."""
+    """Return a collection Bundle: the Invoice or ChargeItem first, then those around it (entries or bare resources)."""
     pairs = [entry(item) for item in around]
     others = [{"fullUrl": url, "resource": resource} if url else {"resource": resource} for url, resource in pairs]
     return jsontext.encode({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": invoice}, *others]})
 
 
 def unpack(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Resource, list[Resource]]:
-    """Return an Invoice and the entries around it, from a packed Bundle or from an Invoice alone. Raises FhirError."""
+    """Return what is billed and the entries around it, from a packed Bundle or from a resource alone. Raises FhirError."""
     found = jsontext.decode(body, max_depth)
     if not isinstance(found, dict):
         raise FhirError("this is no resource: no object")

@@ -151,18 +151,18 @@ def _values(items: Any) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=1024)
-def compile_path(text: str) -> ElementPath:
-    """Return the compiled path. Raises ValueError that says what is wrong with it."""
+def compile_path(text: str, root: str = "Invoice") -> ElementPath:
+    """Return the compiled path over a resource of type `root`. Raises ValueError that says what is wrong with it."""
     tree = _parse(text)
-    _check(text, tree)
+    _check(text, tree, root)
     return ElementPath(text, tree)
 
 
-def compile_account(text: str) -> ElementPath:
-    """Return a path that needs the Invoice alone: what it is called must not depend on what else came along."""
-    path = compile_path(text)
+def compile_account(text: str, root: str = "Invoice") -> ElementPath:
+    """Return a path that needs the resource alone: what it is called must not depend on what else came along."""
+    path = compile_path(text, root)
     if any(node["type"] == "ExternalConstantTerm" for node in _nodes(path.tree)):
-        raise ValueError(f"{text!r}: an account is named by the Invoice alone, without %variables")
+        raise ValueError(f"{text!r}: an account is named by the {root} alone, without %variables")
     return path
 
 
@@ -197,7 +197,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-def _check(text: str, tree: dict[str, Any]) -> None:
+def _check(text: str, tree: dict[str, Any], resource: str) -> None:
     """Raise ValueError for names that would only be noticed, or not even then, while a message is read."""
     for node in _nodes(tree):
         if node["type"] == "FunctionInvocation":
@@ -212,8 +212,8 @@ def _check(text: str, tree: dict[str, Any]) -> None:
                 known = ", ".join(f"%{name}" for name in VARIABLES)
                 raise ValueError(f"{text!r}: there is no %{variable}; known: {known}")
     root = _root(tree)
-    if root[:1].isupper() and root != "Invoice":
-        raise ValueError(f"{text!r}: a path begins at the Invoice, or at a variable such as %patient")
+    if root[:1].isupper() and root != resource:
+        raise ValueError(f"{text!r}: a path begins at the {resource}, or at a variable such as %patient")
 
 
 def _name(node: dict[str, Any]) -> str:

@@ -252,9 +252,14 @@ def needed(around: Around, invoice: Resource, base: str = "") -> list[Resource]:
 
 def _named(around: Around, invoice: Resource, base: str) -> tuple[Found, Found, Found]:
     subject, recipient, account = (
-        around.follow(invoice.get(name), invoice, base=base) for name in ("subject", "recipient", "account")
+        around.follow(_first(invoice.get(name)), invoice, base=base) for name in ("subject", "recipient", "account")
     )
     return subject, recipient, account
+
+
+def _first(value: Any) -> Any:
+    """Return a Reference, or the first of a list of them: a ChargeItem has a list of accounts."""
+    return value[0] if isinstance(value, list) and value else value
 
 
 def _guarantors(around: Around, account: Found, invoice: Resource, base: str) -> Iterator[Found]:

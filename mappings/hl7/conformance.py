@@ -122,18 +122,24 @@ def _field_problems(segment: er7.Segment, version: str) -> Iterator[str]:
 
 
 def _expected(text: str, datatype: str, version: str, marks: er7.Delimiters) -> str:
-    """Return a repetition without the components and subcomponents that its datatype does not have (any more)."""
+    """Return a repetition with just the components and subcomponents that its datatype has, and has to have.
+
+    What the version wants beside the first component and the chart left out has a U in its place, as has the type of a
+    number from 2.7 on (CX.5).
+    """
     from hl7apy import load_reference
 
     kept = []
     children = load_reference(datatype, "Datatypes_Structs", version)
-    for component, child in zip(text.split(marks.component), children, strict=False):
-        structure, inner = child[1][:2]
+    components = text.split(marks.component)
+    for index, (_, (structure, inner, *_), (least, most), _) in enumerate(children):
+        component = components[index] if index < len(components) else ""
         count = len(inner) if structure == "sequence" else 1
-        if child[2][1] == 0:
+        if most == 0:
             count = 0  # withdrawn in this version
-        kept.append(marks.subcomponent.join(component.split(marks.subcomponent)[:count]))
-    return marks.component.join(kept)
+        missing = "U" if least and index and text else ""
+        kept.append(marks.subcomponent.join(component.split(marks.subcomponent)[:count]) or missing)
+    return marks.component.join(kept).rstrip(marks.component)
 
 
 def _expected_line(segment: er7.Segment, version: str) -> str:

@@ -23,5 +23,5 @@ def draft(found: Specimens, region: str = "US") -> Draft:
     from chartpost.mappings.propose import fhir, hl7
 
     if len(found.invoices) > len(found.messages):
-        return fhir.draft(found)
+        return fhir.draft(found, region)
     return hl7.draft(found.messages, region)

@@ -9,9 +9,9 @@ from chartpost.mappings.dialect import HL7V2
 from chartpost.mappings.mapfile import load
 from chartpost.mappings.patients import MERGES, UPDATES
 from chartpost.mappings.profile import safe_type
-from chartpost.mappings.propose import keys, kinds, money, people, things
+from chartpost.mappings.propose import keys, kinds, money, parts, people, reached, things
 from chartpost.mappings.propose.lines import Evidence
-from chartpost.mappings.propose.model import Candidate, Draft, listed
+from chartpost.mappings.propose.model import Candidate, Draft, Row, listed
 
 __all__ = ["draft"]
 
@@ -32,9 +32,9 @@ def draft(messages: list[er7.Message], region: str) -> Draft:
     keys.reference(evidence, made)
     things.description(evidence, made)
     people.names(evidence, made)
-    people.reached(evidence, made, region)
+    reached.reached(evidence, made, region)
     people.financial_class(evidence, made)
-    money.balance(evidence, made)
+    parts.balance(evidence, made)
     _chart(evidence, made)
     _processing(evidence, made)
     _in_order(made)
@@ -51,7 +51,9 @@ def _types(evidence: Evidence, made: Draft) -> None:
     for type, count in counts.items():
         said = f"{count} messages with charges"
         if type not in good:
-            made.ask(f"{count} messages with charges have in MSH-9 what is no type: {safe_type(type)}. Which should it be?")
+            made.ask(
+                f"{count} messages with charges have in MSH-9 what is no type: {safe_type(type)}. Which should it be?"
+            )
             continue
         if type.startswith("ADT"):
             made.ask(f"{type} brings FT1 in {count} messages. ADT is read for patients only: send charges as DFT^P03.")
@@ -62,7 +64,12 @@ def _types(evidence: Evidence, made: Draft) -> None:
         made.messages = (*sorted(known), *more)
     for type, count in evidence.others.items():
         if type in UPDATES | MERGES:
-            made.saw("messages", type, "alternative", f"{count} messages; read for names and telephone numbers, if it is listed")
+            made.saw(
+                "messages",
+                type,
+                "alternative",
+                f"{count} messages; read for names and telephone numbers, if it is listed",
+            )
         else:
             made.saw("messages", safe_type(type), "alternative", f"{count} messages without charges; left out")
 
@@ -77,19 +84,19 @@ def _chart(evidence: Evidence, made: Draft) -> None:
     if not evidence.whole("PID-3").filled:
         for field in ("PID-2", "PID-4"):
             if (column := evidence.whole(field)).filled:
-                from chartpost.mappings.propose.model import Row
-
                 note = f"PID-3 is empty; {field} is filled in {column.of} messages"
                 made.rows.append(Row("message", "chart.PID-3", (field,), ("verbatim",), note))
                 made.saw("chart.PID-3", field, "proposed", note)
                 return
-        made.ask("PID-3 is empty: by which number does the chart know the patient? Payments cannot be posted without one.")
+        made.ask(
+            "PID-3 is empty: by which number does the chart know the patient? Payments cannot be posted without one."
+        )
 
 
 def _processing(evidence: Evidence, made: Draft) -> None:
     codes = {case.message.text("MSH", 11) for case in evidence.cases}
     if other := sorted(code for code in codes if code in ("T", "D")):
-        made.ask(f"MSH-11 is {listed(other)} in some messages: these are for training or tests, and are refused by a source of P.")
+        made.ask(f"MSH-11 is {listed(other)} in some messages: for training or tests. A source of P refuses them.")
     states = evidence.whole("PID-30")
     if states.filled and not re.fullmatch("[YN]+", "".join(states.counts)):
         made.ask("PID-30 is filled, and not with Y or N: how does the site say that a patient has died?")

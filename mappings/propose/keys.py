@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from chartpost.mappings.hl7.structure import name_of
 from chartpost.mappings.propose.lines import Column, Evidence
-from chartpost.mappings.propose.model import Draft, Row
+from chartpost.mappings.propose.model import Draft, Row, called
 
 __all__ = ["account", "reference"]
 
@@ -30,11 +29,13 @@ def account(evidence: Evidence, draft: Draft) -> None:
     together = sum(bool(a or b) for a, b in zip(first.values, second.values, strict=True))
     if good and len(good) == sum(1 for one in (first, second) if one.filled) and together >= 0.5 * len(first.values):
         for column in (first, second):
-            draft.saw("account", column.path, "standard", f"{_called(column.path)} is filled in {column.of} messages")
+            draft.saw("account", column.path, "standard", f"{called(column.path)} is filled in {column.of} messages")
         if first.filled and together > first.filled:
             draft.ask("PID-18 is sometimes empty, and PV1-19 then counts as the account: is that one bill, or two?")
         if together < len(first.values):
-            draft.ask(f"{len(first.values) - together} messages have neither PID-18 nor PV1-19. Where is their account?")
+            draft.ask(
+                f"{len(first.values) - together} messages have neither PID-18 nor PV1-19. Where is their account?"
+            )
         return
     found = [column for column in (*good, *_numbers(evidence)) if column.fill >= 0.5]
     if not found:
@@ -44,11 +45,15 @@ def account(evidence: Evidence, draft: Draft) -> None:
         return
     chosen = found[0]
     why = _because(evidence, chosen)
-    draft.account = tuple(dict.fromkeys(column.path for column in (chosen, *(one for one in good if one is not chosen))))
-    draft.account_note = f"{_called(chosen.path)} is filled in {chosen.of} messages{why}; {_said(first)} and {_said(second)}"
+    draft.account = tuple(
+        dict.fromkeys(column.path for column in (chosen, *(one for one in good if one is not chosen)))
+    )
+    draft.account_note = (
+        f"{called(chosen.path)} is filled in {chosen.of} messages{why}; {_said(first)} and {_said(second)}"
+    )
     draft.saw("account", ", ".join(draft.account), "proposed", draft.account_note)
     for column in found[1:5]:
-        draft.saw("account", column.path, "alternative", f"{_called(column.path)} is filled in {column.of} messages")
+        draft.saw("account", column.path, "alternative", f"{called(column.path)} is filled in {column.of} messages")
     draft.ask(f"Is {chosen.path} the number of what is billed together, the same for as long as the bill is open?")
     field = chosen.path.partition(".")[0].partition("[")[0]
     if field not in ("PID-18", "PV1-19", "PID-3") and not field.startswith("FT1"):
@@ -133,10 +138,16 @@ def reference(evidence: Evidence, draft: Draft) -> None:
     """Propose what tells two equal lines apart."""
     usual = evidence.line("FT1-2")
     if usual.filled and _unique(evidence, usual):
-        draft.saw("reference", "FT1-2", "standard", f"{_called('FT1-2')} is filled in {usual.of} lines, each its own")
+        draft.saw("reference", "FT1-2", "standard", f"{called('FT1-2')} is filled in {usual.of} lines, each its own")
         return
     shared = usual.filled and evidence.several and _of_message(evidence, usual)
-    said = "is empty" if not usual.filled else "is the same on all lines of a message" if shared else "comes more than once"
+    said = (
+        "is empty"
+        if not usual.filled
+        else "is the same on all lines of a message"
+        if shared
+        else "comes more than once"
+    )
     taken = {path for row in draft.rows for path in row.paths} | set(draft.account)
     for path in (*_OWN_NUMBERS, *(path for path in evidence.line_paths if path.startswith("Z"))):
         column = evidence.line(path)
@@ -146,11 +157,11 @@ def reference(evidence: Evidence, draft: Draft) -> None:
             continue
         if len(column.counts) < 3 and usual.filled:
             continue
-        note = f"{_called(path)} is filled in {column.of} lines, each its own; FT1-2 {said}"
+        note = f"{called(path)} is filled in {column.of} lines, each its own; FT1-2 {said}"
         draft.rows.append(Row("charge", "reference", (path,), (), note, instead=("{target: reference, path: FT1-2}",)))
         draft.saw("reference", path, "proposed", note)
         return
-    draft.saw("reference", "FT1-2", "standard", f"{_called('FT1-2')} {said}, and nothing else is each line's own")
+    draft.saw("reference", "FT1-2", "standard", f"{called('FT1-2')} {said}, and nothing else is each line's own")
     if usual.filled and shared:
         draft.ask("FT1-2 is the same on all lines of a message. How can two equal lines be told apart, and a copy?")
     elif usual.filled:
@@ -163,8 +174,3 @@ def reference(evidence: Evidence, draft: Draft) -> None:
 def _unique(evidence: Evidence, column: Column) -> bool:
     """Say whether nearly every line has its own value."""
     return column.filled > 0 and len(column.counts) >= 0.95 * column.filled
-
-
-def _called(path: str) -> str:
-    name = name_of(path.partition("[")[0], "2.5.1") if not path.startswith("Z") else None
-    return f"{path} ({name})" if name else path

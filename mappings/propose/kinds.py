@@ -1,7 +1,7 @@
 """What kind of line each code means. A code is proposed only where it is a well-known one and the amounts agree.
 
-What nobody could tell is left to a person: as a comment with its evidence, and `unknown: hold` until then. A wrong guess
-here would ask people for money.
+What nobody could tell is left to a person: as a comment with its evidence, and `unknown: hold` until then. A wrong
+guess here would ask people for money.
 """
 
 from __future__ import annotations
@@ -52,7 +52,13 @@ class _Use:
         if self.least is None or self.most is None:
             return f"{counted}, without amounts"
         amounts = f"amounts {self.least} to {self.most}" if self.least != self.most else f"amount {self.most}"
-        sign = "always negative" if self.negative and not self.positive else "of both signs" if self.negative else "never negative"
+        sign = (
+            "always negative"
+            if self.negative and not self.positive
+            else "of both signs"
+            if self.negative
+            else "never negative"
+        )
         said = f"{counted}, {amounts}, {sign}"
         return said + (f", {self.taken} of them take back lines of {self.takes_back}" if self.takes_back else "")
 
@@ -62,7 +68,9 @@ def kinds(evidence: Evidence, draft: Draft, amount: str) -> None:
     column = _where(evidence)
     if column is None:
         draft.saw("kind", "FT1-6", "standard", "FT1-6 (Transaction Type) is empty in every line")
-        draft.ask("FT1-6 is empty in every line: is each of them a charge, and how are credits and payments told apart?")
+        draft.ask(
+            "FT1-6 is empty in every line: is each of them a charge, and how are credits and payments told apart?"
+        )
         note = "FT1-6 is empty everywhere, and no other field says what kind a line is: every line is held"
         instead = ("{target: kind, path: FT1-6, transform: table kinds, default: CG}   # if every line is a charge",)
         draft.rows.append(Row("charge", "kind", ("FT1-6",), ("table kinds",), note, required=True, instead=instead))
@@ -129,7 +137,9 @@ def _codes(column: Column) -> bool:
 
 def _uses(evidence: Evidence, column: Column, amount: str) -> dict[str, _Use]:
     """Return how each code is used, most used first."""
-    amounts = evidence.line(amount).numbers if amount else [None] * len(column.values)
+    amounts: list[Decimal | None] = [None] * len(column.values)
+    if amount:
+        amounts = evidence.line(amount).numbers
     beside = evidence.line("FT1-6.2").values if column.path == "FT1-6" else ()
     counts = evidence.line("FT1-11" if evidence.old else "FT1-10").numbers
     found: dict[str, _Use] = defaultdict(_Use)
@@ -204,7 +214,12 @@ def _code(code: str, use: _Use, uses: dict[str, _Use]) -> Code:
             against = "its lines are taken back by others, as charges are"
     if meaning and not against:
         return Code(code, meaning, True, said)
-    guess = "credit" if use.takes_back or (meaning in ("charge", "copay") and against) else _MEANINGS.get(code.upper(), "")
+    named = _MEANINGS.get(_word(use.text)) if use.text else None
+    if named and not meaning:
+        return Code(code, named, False, said)
+    guess = (
+        "credit" if use.takes_back or (meaning in ("charge", "copay") and against) else _MEANINGS.get(code.upper(), "")
+    )
     if meaning == "copay" and against:
         guess = "ignore"
     if guess == "charge" and use.negative and not use.positive:

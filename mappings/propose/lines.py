@@ -1,4 +1,4 @@
-"""What a proposal looks at: every message and every FT1 of it, as a map's rows would see them, and columns of values."""
+"""What a proposal looks at: messages and their FT1s as the rows of a map would see them, and columns of values."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Evidence:
         if found is None:
             compiled = compile_path(path)
             texts = (compiled.get(line) for case in self.cases for line in case.lines)
-            found = self._lines[path] = Column(path, tuple((text or "").strip() for text in texts))
+            found = self._lines[path] = Column(path, tuple(map(_tidy, texts)))
         return found
 
     def whole(self, path: str) -> Column:
@@ -126,17 +126,28 @@ class Evidence:
         if found is None:
             compiled = compile_path(path)
             texts = (compiled.get(case.whole) for case in self.cases)
-            found = self._wholes[path] = Column(path, tuple((text or "").strip() for text in texts))
+            found = self._wholes[path] = Column(path, tuple(map(_tidy, texts)))
         return found
 
     def spread(self, path: str) -> Column:
         """Return a column of the whole message with its value for each of its lines."""
-        return Column(path, tuple(v for v, case in zip(self.whole(path).values, self.cases, strict=True) for _ in case.lines))
+        return Column(
+            path, tuple(v for v, case in zip(self.whole(path).values, self.cases, strict=True) for _ in case.lines)
+        )
 
     @cached_property
     def several(self) -> bool:
         """Whether any message has more than one line."""
         return any(len(case.lines) > 1 for case in self.cases)
+
+    @cached_property
+    def patients(self) -> int:
+        """How many different patients there are."""
+        return len({case.message.text("PID", 3) or case.message.text("PID", 5) for case in self.cases})
+
+    def few(self, column: Column) -> bool:
+        """Say whether a few values come again and again for many patients, so that they are no patient's own."""
+        return column.filled >= 4 and len(column.counts) <= 0.5 * min(self.patients, column.filled)
 
     def per_line(self, path: str) -> bool:
         """Say whether a segment stands in the lines' own groups, so that each has its own."""
@@ -177,6 +188,10 @@ class Evidence:
                         if len(text) > 1:
                             found.update((segment.name, number, c, s) for c, s in _inside(segment, number, marks))
         return [_named(key) for key in sorted(found)]
+
+
+def _tidy(value: str | er7.Null | None) -> str:
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _inside(segment: er7.Segment, number: int, marks: er7.Delimiters) -> Iterable[tuple[int, int]]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Candidate", "Code", "Draft", "Row"]
+from chartpost.mappings.hl7.structure import name_of
+
+__all__ = ["Candidate", "Code", "Draft", "Row", "called", "listed"]
 
 Choice = Literal["standard", "proposed", "alternative"]
 
@@ -79,3 +81,9 @@ class Draft:
 def listed(items: Sequence[str], most: int = 6) -> str:
     """Return items as one text, the rest counted."""
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def called(path: str) -> str:
+    """Return a path with its name by the standard: "FT1-22 (Unit Cost)"."""
+    name = name_of(path.partition("[")[0], "2.5.1") if not path.startswith("Z") else None
+    return f"{path} ({name})" if name else path

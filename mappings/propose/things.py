@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from chartpost.mappings.hl7.structure import name_of
 from chartpost.mappings.propose.lines import Column, Evidence
-from chartpost.mappings.propose.model import Draft, Row
+from chartpost.mappings.propose.model import Draft, Row, called
 from chartpost.mappings.transforms import moment
 from chartpost.mappings.valuekinds import date_pattern
 
@@ -23,11 +22,11 @@ def code(evidence: Evidence, draft: Draft) -> None:
     taken = {path for row in draft.rows for path in row.paths}
     usual = evidence.line("FT1-7")
     if usual.fill >= 0.5 and usual.path not in taken and not _sentences(usual):
-        draft.saw("code", "FT1-7", "standard", f"{_called('FT1-7')} is filled in {usual.of} lines")
+        draft.saw("code", "FT1-7", "standard", f"{called('FT1-7')} is filled in {usual.of} lines")
         return
     if usual.path not in taken and (mark := _in_front(usual)):
         steps = (f'split "{mark}" 1',)
-        note = f"{_called('FT1-7')} holds a code and words in one component, in {usual.of} lines"
+        note = f"{called('FT1-7')} holds a code and words in one component, in {usual.of} lines"
         draft.rows.append(Row("charge", "code", ("FT1-7",), steps, note))
         draft.saw("code", "FT1-7", "proposed", note)
         return
@@ -37,7 +36,7 @@ def code(evidence: Evidence, draft: Draft) -> None:
         if path in taken or column.fill < 0.5 or _sentences(column) or not _coded(column, path):
             continue
         said = _why(usual, taken)
-        note = f"{_called(path)} holds codes in {column.of} lines; FT1-7 {said}"
+        note = f"{called(path)} holds codes in {column.of} lines; FT1-7 {said}"
         paths = (path,) if said != "is often empty" else ("FT1-7.1", path)
         draft.rows.append(Row("charge", "code", paths, (), note))
         draft.saw("code", ", ".join(paths), "proposed", note)
@@ -57,10 +56,12 @@ def _sentences(column: Column) -> bool:
 
 
 def _in_front(column: Column) -> str:
-    """Return what separates a code from the words behind it, where both stand in one component; "" where they do not."""
+    """Return what separates a code from the words behind it in one component; "" where nothing does."""
     for mark in ("|", ":", ";", "/", " - ", " "):
         heads = [value.partition(mark) for value in column.given]
-        good = sum(bool(re.fullmatch(r"(?=.*\d)[A-Z0-9.-]{3,10}", head.strip())) and bool(tail) for head, _, tail in heads)
+        good = sum(
+            bool(re.fullmatch(r"(?=.*\d)[A-Z0-9.-]{3,10}", head.strip())) and bool(tail) for head, _, tail in heads
+        )
         if column.fill >= 0.5 and good >= 0.9 * column.filled:
             return mark
     return ""
@@ -96,7 +97,7 @@ def description(evidence: Evidence, draft: Draft) -> None:
         found.append((spaces + 2 * (path == beside), column))
     if found:
         column = max(found, key=lambda one: one[0])[1]
-        note = f"{_called(column.path)} holds words in {column.of} lines; FT1-7.2 and FT1-8 do not"
+        note = f"{called(column.path)} holds words in {column.of} lines; FT1-7.2 and FT1-8 do not"
         draft.rows.append(Row("charge", "description", (column.path,), (), note))
         draft.saw("description", column.path, "proposed", note)
         return
@@ -112,7 +113,7 @@ def service_date(evidence: Evidence, draft: Draft) -> None:
     usual = evidence.line("FT1-4")
     pattern, share = date_pattern(usual.given, _near(evidence, usual))
     if share >= 0.9 and usual.fill >= 0.9 and not pattern:
-        draft.saw("service_date", "FT1-4", "standard", f"{_called('FT1-4')} is a date in {usual.of} lines")
+        draft.saw("service_date", "FT1-4", "standard", f"{called('FT1-4')} is a date in {usual.of} lines")
         return
     z = [path for path in evidence.line_paths if path.startswith("Z") and evidence.tells(path)]
     for path in (*_DATES, *z):
@@ -121,12 +122,12 @@ def service_date(evidence: Evidence, draft: Draft) -> None:
         if share < 0.9 or column.fill < 0.5 or not _plausible(column, pattern):
             continue
         if path == "FT1-4" and column.fill >= 0.5 and not pattern:
-            draft.saw("service_date", "FT1-4", "standard", f"{_called('FT1-4')} is a date in {column.of} lines")
+            draft.saw("service_date", "FT1-4", "standard", f"{called('FT1-4')} is a date in {column.of} lines")
             if column.fill < 0.9:
                 draft.ask(f"FT1-4 is empty in {len(column.values) - column.filled} lines: when was that done?")
             return
         steps = (f'date "{pattern}"' if " " in pattern else f"date {pattern}",) if pattern else ("date",)
-        note = f"{_called(path)} is a date in {column.of} lines"
+        note = f"{called(path)} is a date in {column.of} lines"
         note += f", written as {pattern}" if pattern else ""
         note += "" if path == "FT1-4" else f"; FT1-4 {'is empty' if not usual.filled else 'is no date there'}"
         draft.rows.append(Row("charge", "service_date", (path,), steps, note))
@@ -136,7 +137,12 @@ def service_date(evidence: Evidence, draft: Draft) -> None:
         return
     if usual.filled:
         draft.without.append("service_date")
-        draft.saw("service_date", "FT1-4", "alternative", f"FT1-4 is filled in {usual.of} lines, and in no way that could be read")
+        draft.saw(
+            "service_date",
+            "FT1-4",
+            "alternative",
+            f"FT1-4 is filled in {usual.of} lines, and in no way that could be read",
+        )
         draft.ask("FT1-4: how are dates written there? The map reads no service date until that is known.")
     else:
         draft.saw("service_date", "FT1-4", "standard", "FT1-4 is empty, and no other field holds a date of each line")
@@ -164,11 +170,9 @@ def _plausible(column: Column, pattern: str) -> bool:
 
 def _told(column: Column) -> bool:
     """Say whether any day is later than the 12th, so that day and month cannot be mixed up."""
-    return any(12 < int(part) <= 31 for value in column.given for part in value.replace("-", "/").split("/")[:2] if part.isdigit())
-
-
-def _called(path: str) -> str:
-    name = name_of(path, "2.5.1") if not path.startswith("Z") else None
-    return f"{path} ({name})" if name else path
-
-
+    return any(
+        12 < int(part) <= 31
+        for value in column.given
+        for part in value.replace("-", "/").split("/")[:2]
+        if part.isdigit()
+    )

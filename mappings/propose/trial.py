@@ -40,7 +40,9 @@ def try_on(found: Specimens, map: Map, *, currency: str, region: str, timezone: 
                 if (one.resource or {}).get("resourceType") != "Invoice":
                     continue
                 around = [*one.around, *beside]
-                reading = read_invoice(one.resource, map, currency=currency, region=region, timezone=timezone, around=around)
+                reading = read_invoice(
+                    one.resource, map, currency=currency, region=region, timezone=timezone, around=around
+                )
             elif one.message is None or message_type(one.message) not in map.messages:
                 tried.other += 1
                 continue

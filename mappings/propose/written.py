@@ -1,4 +1,4 @@
-"""The text of a proposed map: rows that differ, each with its evidence; what a person must decide stands as a comment."""
+"""The text of a proposed map: rows that differ, with their evidence; what a person must decide is a comment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chartpost.mappings.propose.model import Code, Draft, Row
 __all__ = ["text"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.^/-]*(\[\d+\][.\d]*)?")
-_RESERVED = frozenset("yes no on off true false null y n ~".split())
+_RESERVED = frozenset(["yes", "no", "on", "off", "true", "false", "null", "y", "n", "~"])
 _WIDTH = 116
 
 
@@ -28,7 +28,9 @@ def _lines(draft: Draft, seen: str) -> Iterator[str]:
     )
     if draft.share:
         yield "#"
-        yield from _comment("What is asked of the patient is said by `share:` of the source, not here. These messages offer:")
+        yield from _comment(
+            "What is asked of the patient is said by `share:` of the source, not here. These messages offer:"
+        )
         for one in dict.fromkeys(draft.share):
             yield f"#   {one}"
     if draft.questions:

@@ -237,27 +237,36 @@ def test_a_server_that_cannot_be_searched_gets_nothing(server: Scripted, script:
 BASIC = json.dumps({"resourceType": "Basic", "identifier": [{"use": "usual", "value": ID}]}).encode()
 
 
-def takes_only(server: Scripted, kind: str = "Basic") -> None:
-    """Have the server offer create of one type and nothing else, as Oracle Health does for Basic."""
-    offer = {"type": kind, "interaction": [{"code": "create"}]}
+def takes_only(server: Scripted, *kinds: str) -> None:
+    """Have the server offer create of these types and nothing else, as Oracle Health does for Basic."""
+    offers = [{"type": kind, "interaction": [{"code": "create"}]} for kind in kinds]
     server.on(
         "GET metadata",
-        says(200, {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": [offer]}]}),
+        says(200, {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": offers}]}),
     )
-    server.on(f"POST {kind}", says(201))
+    for kind in kinds:
+        server.on(f"POST {kind}", says(201))
 
 
 def test_a_server_that_cannot_be_asked_gets_a_posting_once(server: Scripted) -> None:
-    takes_only(server)
+    takes_only(server, "Basic")
     assert sender(server, map="oracle-basic-financialtransaction").send(BASIC, ID).verdict is Verdict.ACCEPTED
     assert [asked.path for asked in server.asked] == ["metadata", "Basic"]
     assert "if-none-exist" not in posts(server, "Basic")[0].headers
 
 
+def test_a_posting_without_a_system_is_accepted_and_its_payment_notice_has_ours(server: Scripted) -> None:
+    takes_only(server, "PaymentReconciliation", "PaymentNotice")
+    bare = R4.replace(b'"system": "urn:chartpost:posting", ', b"")
+    assert sender(server, **WITH_NOTICE).send(bare, ID).verdict is Verdict.ACCEPTED
+    (told,) = posts(server, "PaymentNotice")
+    assert json.loads(told.body)["identifier"] == [OWN]
+
+
 def test_a_server_that_cannot_be_asked_gets_nothing_where_silence_would_be_answered_by_sending_again(
     server: Scripted,
 ) -> None:
-    takes_only(server)
+    takes_only(server, "Basic")
     blind = sender(server, map="oracle-basic-financialtransaction", resend="same_identifier")
     with pytest.raises(Permanent, match="must not be sent again: resend: never"):
         blind.send(BASIC, ID)
@@ -273,7 +282,7 @@ def test_where_the_server_can_be_asked_an_identifier_needs_its_system(server: Sc
 
 
 def test_the_check_looks_for_what_the_map_writes(server: Scripted) -> None:
-    takes_only(server)
+    takes_only(server, "Basic")
     assert sender(server, map="oracle-basic-financialtransaction").check() == []
     (problem,) = sender(server).check()
     assert problem.startswith("it offers no create of PaymentReconciliation")

@@ -124,6 +124,20 @@ def test_what_a_person_may_waive_is_proposed_as_such_and_what_is_in_doubt_only_o
     assert proposed(show(bench, 4)).splitlines()[0] == "chartpost holds retry H4 --yes"
 
 
+def test_what_is_proposed_for_a_stop_or_a_silent_engine_is_what_a_retry_asks_for(bench):
+    dead = dft(line("CG", "40.00")).replace(b"^^^LAKESIDE^AN\r", b"^^^LAKESIDE^AN" + b"|" * 12 + b"Y\r", 1)
+    bench.take(dft(line("CG", "7.00", "B")), dead)
+    bench.work("notify")
+    (stopped,) = bench.rows(tables.hold, cause="account_stopped")
+    assert f"chartpost holds retry H{stopped.id} --yes" in proposed(show(bench, stopped.id)).splitlines()
+    with bench.store.write() as tx:
+        holds.add(tx, "posting:P1", "no_receipt", "the engine says nothing", "look")
+        holds.add(tx, "card_session:C1", "provider_refused", "it was refused", "look")
+    silent, refused = (bench.one(tables.hold, cause=cause).id for cause in ("no_receipt", "provider_refused"))
+    assert f"chartpost holds retry H{silent} --yes" in proposed(show(bench, silent)).splitlines()
+    assert "retry" not in proposed(show(bench, refused)), "the payer may simply try again"
+
+
 def test_of_what_is_done_nothing_is_proposed(bench):
     bench.take(dft(line("ZB", "1.00")))
     release.dismiss(bench.store, 1, by="anna", why="billed by hand")

@@ -6,8 +6,19 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-FAMILIES = "Abernathy Bellweather Castellan Dunmore Ellsworth Fairbanks Garrowby Holloway Inskeep Jessamine".split()
-GIVEN = "Aldous Beatrix Corwin Delphine Edmund Felicity Gideon Hester Ignatius Juniper".split()
+FAMILIES = [
+    "Abernathy",
+    "Bellweather",
+    "Castellan",
+    "Dunmore",
+    "Ellsworth",
+    "Fairbanks",
+    "Garrowby",
+    "Holloway",
+    "Inskeep",
+    "Jessamine",
+]
+GIVEN = ["Aldous", "Beatrix", "Corwin", "Delphine", "Edmund", "Felicity", "Gideon", "Hester", "Ignatius", "Juniper"]
 SERVICES = {"99213": "Office visit", "85025": "Blood count", "71046": "Chest film", "36415": "Drawing blood"}
 PRICES = (4500, 12550, 8000, 15075, 2999, 30000, 6420)
 
@@ -65,7 +76,8 @@ def visit(at: int, chance: random.Random) -> Visit:
         code = chance.choice(sorted(SERVICES))
         cents = chance.choice(PRICES)
         ft1 = {
-            1: str(number), 2: f"T{at:03}{number}", 4: f"202605{at % 28 + 1:02}", 6: "CG", 7: f"{code}^{SERVICES[code]}",
+            1: str(number), 2: f"T{at:03}{number}", 4: f"202605{at % 28 + 1:02}",
+            6: "CG", 7: f"{code}^{SERVICES[code]}",
             10: "1", 11: dollars(cents),
         }  # fmt: skip
         lines.append(Line(ft1, cents=cents, number=number))
@@ -87,7 +99,20 @@ def visit(at: int, chance: random.Random) -> Visit:
 def written(one: Visit) -> bytes:
     marks = one.marks
     head = marks[0].join(
-        ["MSH", marks[1:], "BILL", "HILL", "", "", f"202605{one.at % 28 + 1:02}1205", "", one.type, f"C{one.at}", "P", one.version]
+        [
+            "MSH",
+            marks[1:],
+            "BILL",
+            "HILL",
+            "",
+            "",
+            f"202605{one.at % 28 + 1:02}1205",
+            "",
+            one.type,
+            f"C{one.at}",
+            "P",
+            one.version,
+        ]
     )
     rows = [head, *(row(name, fields, marks) for name, fields in one.segments.items()), *one.before]
     for line in one.lines:

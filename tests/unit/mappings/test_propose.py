@@ -1,4 +1,4 @@
-"""Promises of `chartpost map new`: it finds where things stand at a site, says why, and guesses nothing that asks for money."""
+"""Promises of `chartpost map new`: it finds where things stand, says why, and guesses nothing that asks for money."""
 
 from __future__ import annotations
 
@@ -16,7 +16,19 @@ from chartpost.mappings.read import read
 from chartpost.mappings.specimens import Specimens, collect
 
 from .sites import (
-    Habit, before, behind, dollars, each_line, folder, joined, kinds, line, moved, one_line, put, row,
+    Habit,
+    before,
+    behind,
+    dollars,
+    each_line,
+    folder,
+    joined,
+    kinds,
+    line,
+    moved,
+    one_line,
+    put,
+    row,
 )  # fmt: skip
 
 
@@ -31,7 +43,9 @@ def paths(map: Map, target: str) -> list[str]:
     """Return where a map reads a target from."""
     if target == "account":
         return [getattr(path, "text", "") for path in map.account]
-    return [getattr(path, "text", "") for row in (*map.message, *map.charge) if row.target == target for path in row.paths]
+    return [
+        getattr(path, "text", "") for row in (*map.message, *map.charge) if row.target == target for path in row.paths
+    ]
 
 
 def readings(map: Map, found: Specimens) -> list[Any]:
@@ -39,7 +53,9 @@ def readings(map: Map, found: Specimens) -> list[Any]:
 
 
 def z_name(number: int) -> Habit:
-    return before(lambda one: row("ZGU", {1: "1", number: f"{one.family}^Rosamund", number + 1: f"(608)555-01{one.at + 40:02}"}))
+    return before(
+        lambda one: row("ZGU", {1: "1", number: f"{one.family}^Rosamund", number + 1: f"(608)555-01{one.at + 40:02}"})
+    )
 
 
 SHAPES: dict[str, tuple[list[Habit], dict[str, list[str]]]] = {
@@ -69,7 +85,8 @@ SHAPES: dict[str, tuple[list[Habit], dict[str, list[str]]]] = {
         {"account": ["FT1-2"]},
     ),
     "account of type AN": (
-        [put("PID", 18, ""), put("PV1", 19, ""), put("PID", 3, lambda one: f"M{one.at}7^^^HILL^MR~A{one.at}55^^^HILL^AN")],
+        [put("PID", 18, ""), put("PV1", 19, ""),
+         put("PID", 3, lambda one: f"M{one.at}7^^^HILL^MR~A{one.at}55^^^HILL^AN")],
         {"account": ["PID-3[5=AN].1"]},
     ),
     "account in a Z segment": (
@@ -94,7 +111,8 @@ SHAPES: dict[str, tuple[list[Habit], dict[str, list[str]]]] = {
     ),
     "payer in a Z segment": (
         [z_name(3)],
-        {"guarantor.family": ["ZGU-3.1"], "guarantor.given": ["ZGU-3.2"], "guarantor.contacts": ["GT1-6", "GT1-7", "ZGU-4"]},
+        {"guarantor.family": ["ZGU-3.1"], "guarantor.given": ["ZGU-3.2"],
+         "guarantor.contacts": ["GT1-6", "GT1-7", "ZGU-4"]},
     ),
     "e-mail in a Z segment": (
         [before(lambda one: row("ZCM", {2: f"person{one.at}@example.org"}))],
@@ -110,7 +128,8 @@ SHAPES: dict[str, tuple[list[Habit], dict[str, list[str]]]] = {
     ),
     "balance in PV1-46": ([put("PV1", 46, lambda one: dollars(one.at * 1111))], {"balance": ["PV1-46"]}),
     "balance in a Z segment": (
-        [before(lambda one: row("ZBL", {3: dollars(one.at * 1111)}))], {"balance": ["ZBL-3"], "amount": ["FT1-11", "FT1-10"]},
+        [before(lambda one: row("ZBL", {3: dollars(one.at * 1111)}))],
+        {"balance": ["ZBL-3"], "amount": ["FT1-11", "FT1-10"]},
     ),
     "nothing unusual": (
         [],
@@ -154,7 +173,8 @@ def test_amounts_are_read_however_the_site_writes_them(way: str):
     assert [charge.amount.minor for one in readings(map, found) for charge in one.charges] == wanted, text
 
 
-DATES = {"%m/%d/%Y": "05/{:02}/2026", "%d.%m.%Y": "{:02}.05.2026", "%Y-%m-%d": "2026-05-{:02}", "%d/%m/%Y": "{:02}/05/2026",
+DATES = {"%m/%d/%Y": "05/{:02}/2026", "%d.%m.%Y": "{:02}.05.2026", "%Y-%m-%d": "2026-05-{:02}",
+         "%d/%m/%Y": "{:02}/05/2026",
          "%m%d%Y": "05{:02}2026", "%m/%d/%Y %H:%M": "05/{:02}/2026 09:15"}  # fmt: skip
 
 
@@ -181,7 +201,7 @@ def test_a_usual_site_needs_nothing_of_its_own(version: str, marks: str, end: st
                 each.ft1[10], each.ft1[11] = each.ft1[11], each.ft1[10]
 
     draft, map, found, text = proposed(habit)
-    assert draft.rows == [] and not draft.account and not draft.without, text
+    assert (draft.rows, draft.account, draft.without) == ([], (), []), text
     tried = trial.try_on(found, map, currency="USD", region="US", timezone="UTC")
     assert (tried.read, tried.held) == (12, 0)
 
@@ -191,7 +211,11 @@ def test_a_batch_and_a_capture_of_a_line_hold_the_same_messages_as_single_files(
     batch = b"FHS|^~\\&\rBHS|^~\\&\r" + joined(files) + b"BTS|12\rFTS|1\r"
     capture = b"".join(b"\x0b" + body + b"\x1c\r" for _, body in files)
     assert len(collect([("b", batch)]).messages) == len(collect([("c", capture)]).messages) == len(files)
-    assert propose.draft(collect([("c", capture)])) == propose.draft(collect([("b", batch)])) == propose.draft(collect(files))
+    assert (
+        propose.draft(collect([("c", capture)]))
+        == propose.draft(collect([("b", batch)]))
+        == propose.draft(collect(files))
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- kinds
@@ -228,8 +252,15 @@ def test_a_code_that_takes_back_the_lines_of_another_is_no_charge():
     assert not any(table.codes.get("CG") for name, table in map.tables.items() if name == draft.table)
 
 
-@given(codes=st.lists(st.sampled_from(["1", "-1", "2", "D", "P", "ZB", "CH", "X9", "Charge", "DEB"]), min_size=1, max_size=5, unique=True))
-@settings(max_examples=25, deadline=None)
+@given(
+    codes=st.lists(
+        st.sampled_from(["1", "-1", "2", "D", "P", "ZB", "CH", "X9", "Charge", "DEB"]),
+        min_size=1,
+        max_size=5,
+        unique=True,
+    )
+)
+@settings(max_examples=10, deadline=None)
 def test_a_code_that_is_not_well_known_is_never_decided(codes: list[str]):
     draft, map, found, text = proposed(kinds(codes))
     assert all(not one.sure for one in draft.codes)
@@ -244,12 +275,12 @@ def test_an_empty_type_is_no_charge_either():
 
 def test_a_message_total_is_never_taken_for_the_amount_of_each_line():
     total = before(lambda one: row("ZTO", {2: dollars(sum(line.cents for line in one.lines))}))
-    draft, map, found, text = proposed(line(11, ""), total)
+    _, map, _, text = proposed(line(11, ""), total)
     assert "ZTO-2" not in paths(map, "amount"), text
 
 
 @given(st.integers(2, 9), st.lists(st.integers(100, 90_000), min_size=3, max_size=9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_price_and_quantity_make_the_amount_that_the_site_counts(quantity: int, cents: list[int]):
     def habit(one: Any) -> None:
         for each in one.lines:
@@ -265,14 +296,21 @@ def test_price_and_quantity_make_the_amount_that_the_site_counts(quantity: int, 
 # --------------------------------------------------------------------------------------------------- whatever comes
 
 
-@given(st.lists(st.one_of(st.binary(max_size=200), st.binary(max_size=80).map(lambda tail: b"MSH|^~\\&|A|B|||2026||DFT^P03|1|P|2.3\r" + tail),
-                          st.binary(max_size=60).map(lambda tail: folder(count=1)[0][1] + b"\rFT1|1||||" + tail)), max_size=4))
-@settings(max_examples=120, deadline=None)
+def after(text: bytes) -> st.SearchStrategy[bytes]:
+    return st.binary(max_size=80).map(lambda tail: text + tail)
+
+
+ONE = folder(count=1)[0][1]
+BODIES = st.one_of(
+    st.binary(max_size=200), after(b"MSH|^~\\&|A|B|||2026||DFT^P03|1|P|2.3\r"), after(ONE + b"FT1|1||||")
+)
+
+
+@given(st.lists(BODIES, max_size=4))
+@settings(max_examples=50, deadline=None)
 def test_whatever_lies_in_the_folder_a_proposal_is_a_map(bodies: list[bytes]):
     found = collect((f"{at}", body) for at, body in enumerate(bodies))
     draft = propose.draft(found)
     map = parse(written.text(draft, "messages"))
     tried = trial.try_on(found, map, currency="USD", region="US", timezone="UTC")
     assert tried.read + tried.held + tried.other == len(found.messages) or draft.dialect == "fhir"
-
-

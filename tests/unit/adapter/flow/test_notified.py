@@ -199,6 +199,14 @@ def test_an_invoice_that_was_deleted_is_not_read(read: Door) -> None:
     assert read.bench.holds() == []
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_server_whose_count_stands_still_or_begins_anew_loses_no_invoice(deaf: Door, number: int) -> None:
+    for minute, id in enumerate(["17", "18", "18"]):
+        brings = (deaf.ehr.put(id) if id not in deaf.ehr.kept else deaf.ehr.kept[id],)
+        deaf.hears(EVENT, (number, f"Invoice/{id}"), counted=number, brings=brings, minute=minute)
+    assert deaf.balances() == [4500, 4500]
+
+
 def test_a_late_event_does_not_bring_back_what_was_before(deaf: Door) -> None:
     before = deaf.ehr.put("17")
     deaf.bench.clock.advance(seconds=1)

@@ -469,6 +469,13 @@ def test_where_nothing_is_owed_a_death_is_noted_and_waits_for_nobody(clinic: Cli
     assert (row.state, clinic.bench.holds(), clinic.account().stopped) == ("translated", [], "deceased")
 
 
+def test_without_yes_a_death_is_not_taken_off_the_list(clinic: Clinic) -> None:
+    clinic.take(dft(line("CG", "40.00")), adt("A08", dead()))
+    (hold,) = clinic.bench.rows(tables.hold, cause="deceased")
+    said = release.retry(clinic.bench.flow, hold.id, by="tester")
+    assert (said.done, "--yes" in said.text, "deceased" in clinic.bench.holds()) == (False, True, True)
+
+
 def test_a_person_who_says_so_has_the_payer_told_after_all(clinic: Clinic) -> None:
     clinic.take(dft(line("CG", "40.00")), adt("A08", dead()))
     clinic.bench.work("notify")

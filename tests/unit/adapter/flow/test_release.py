@@ -132,12 +132,12 @@ def test_a_dismissed_message_never_counts_and_says_why(bench):
 
 
 def test_what_waited_behind_a_held_message_counts_once_that_one_is_dismissed(bench):
-    bench.take(dft(line("CG", "40.00", "A")), dft(line("ZB", "9.00", "A")), dft(line("CD", "40.00", "A")))
+    bench.take(dft(line("CG", "40.00", "A")), dft(line("ZB", "9.00", "A")), dft(line("CD", "15.00", "B")))
     assert sorted(bench.holds()) == ["behind_held", "unreadable_line"]
     assert dismiss(bench, "unreadable_line").done
     assert retry(bench, "behind_held").done
     bench.translate()
-    assert (balances(bench), bench.holds()) == ({b"A-1": 0}, [])
+    assert (balances(bench), bench.holds()) == ({b"A-1": 2500}, [])
 
 
 STATED = "PV1|1|O" + "|" * 44 + "{}"
@@ -357,12 +357,26 @@ def test_a_text_in_doubt_goes_out_again_only_for_a_person_who_has_looked(bench):
     assert (len(bench.rows(tables.notice)), bench.holds()) == (2, []), "told once, for both"
 
 
+def test_what_waits_on_a_request_waits_no_longer_once_nothing_is_owed_but_for_what_nobody_knows(bench):
+    bench.take(dft(line("CG", "40.00", "A"), phone=""), dft(line("CG", "5.00", "A"), account="A-2", phone=""))
+    paid, _ = bench.rows(tables.request)
+    with bench.store.write() as tx:
+        holds.add(tx, f"request:{paid.public_id}", "notice_unknown", "nobody knows", "look")
+    assert sorted(bench.holds()) == ["no_phone", "no_phone", "notice_unknown"]
+    bench.take(dft(line("CD", "40.00", "A"), phone=""))
+    assert sorted(bench.holds()) == ["no_phone", "notice_unknown"]
+    bench.pay(500, request=bench.request())
+    assert bench.holds() == ["notice_unknown"]
+
+
 def test_nobody_is_told_of_a_request_that_is_closed(bench):
     bench.take(dft(line("CG", "40.00", "A"), phone=""))
+    with bench.store.write() as tx:
+        holds.add(tx, f"request:{bench.request().public_id}", "notice_unknown", "nobody knows", "look")
     bench.take(dft(line("CD", "40.00", "A"), phone=""))
-    said = retry(bench, "no_phone")
+    said = retry(bench, "notice_unknown", sure=True)
     assert (said.done, len(bench.rows(tables.notice))) == (False, 1)
-    assert dismiss(bench, "no_phone").done
+    assert dismiss(bench, "notice_unknown").done
 
 
 def test_an_event_that_could_not_be_applied_is_tried_now(bench):

@@ -181,12 +181,13 @@ def test_a_positive_adjustment_is_held_with_the_fix_in_the_map(bench):
 # ------------------------------------------------------------------------------------------------- order in a lane
 
 
-def test_a_credit_behind_a_held_message_waits_for_it(bench):
+def test_a_credit_behind_a_held_message_waits_for_it_unless_it_takes_back_just_what_is_counted(bench):
     bench.take(dft(line("CG", "40.00", "A")))
     bench.take(dft(line("ZB", "9.00", "B")))
-    behind = bench.take(dft(line("CD", "40.00", "A")))
+    behind = bench.take(dft(line("CD", "9.00", "B")))
+    exact = bench.take(dft(line("CD", "40.00", "A")))
     charge = bench.take(dft(line("CG", "2.00", "C")))
-    assert (behind.state, charge.state, balance(bench)) == ("held", "translated", 4200)
+    assert (behind.state, exact.state, charge.state, balance(bench)) == ("held", "translated", "translated", 200)
     assert bench.holds() == ["unreadable_line", "behind_held"]
 
 

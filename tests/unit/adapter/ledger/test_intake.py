@@ -117,6 +117,20 @@ def test_the_messages_of_a_batch_point_to_it(store, intake):
     assert [parent for (parent,) in all_of(store, "parent_id")] == [None, None, fates[1].id, fates[1].id]
 
 
+def test_a_file_that_repeats_nothing_is_looked_up_at_once_and_not_message_by_message(store, intake):
+    """A file may hold tens of thousands, and every other door waits until it is stored."""
+    intake.commit([row()])
+    seen: list[str] = []
+    intake._connection.set_trace_callback(seen.append)
+    wrapper = row("", ack_code="", state="ignored", reason="batch", since=None)
+    file = [wrapper, *(row(f"f{number}", back=number) for number in range(1, 301))]
+    fates = intake.commit([*file, row("2", b"b"), wrapper, row("3", back=1)])
+    assert len([statement for statement in seen if statement.startswith("SELECT")]) < 10
+    assert [fate.id for fate in fates] == list(range(2, 306))
+    parents = [parent for (parent,) in all_of(store, "parent_id")]
+    assert parents == [None, None, *[fates[0].id] * 300, None, None, fates[-2].id]
+
+
 def test_a_batch_that_counts_wrongly_opens_a_hold_and_its_copy_none(store, intake):
     told = ("batch_count", "BTS-1 says 3", "ask the sender")
     wrapper = row("", ack_code="", state="ignored", reason="batch of 2", since=None, lane="", hold=told)

@@ -81,6 +81,14 @@ def test_the_charts_own_fields_may_have_more_components_than_the_standard() -> N
     assert validate(sent("2.3", chart={**CHART, "PID-5": long_name})) == []
 
 
+@pytest.mark.parametrize("version", ["2.7", "2.8.2"])
+def test_a_chart_that_writes_no_types_of_its_numbers_is_told_of_its_payments_all_the_same(version: str) -> None:
+    """From 2.7 on the standard wants CX.5; what the chart itself never wrote is no reason to keep a payment from it."""
+    bare = {"PID-3": "M100", "PID-5": "MARLOWE^TESSA", "PID-18": "ACC77^^^LAKE", "PV1-19": "V5~V6^^^^VN"}
+    assert validate(sent(version, chart=bare)) == []
+    assert validate(sent(version, chart=bare | {"PID-3": "^^^LAKE^MR"})) == ["Missing required child PID_3.CX_1"]
+
+
 @pytest.mark.parametrize("raw", [b"", b"garbage", b"MSH|^~\\&|\r", sent().replace(b"|2.5.1|", b"|2.9|")])
 def test_what_cannot_be_checked_is_a_problem_and_not_an_exception(raw: bytes) -> None:
     assert validate(raw)
