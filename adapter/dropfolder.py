@@ -144,13 +144,8 @@ class DropFolder:
         return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])]
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
-        name = entry.name
-        return (
-            not name.startswith((".", "~"))
-            and not name.lower().endswith(UNFINISHED)
-            and fnmatchcase(name, self._pattern)
-            and not entry.is_dir(follow_symlinks=False)
-        )
+        fits = is_whole(entry.name) and fnmatchcase(entry.name, self._pattern)
+        return fits and not entry.is_dir(follow_symlinks=False)
 
     def _settled(self, state: os.stat_result, before: dict[tuple[int, int], tuple[int, int, float]]) -> bool:
         """Say whether a file has kept size and time for long enough by our own clock: theirs may be another's."""
@@ -229,6 +224,11 @@ class DropFolder:
             claim.problem = "it is empty"
         seen = self._seen.get((state.st_dev, state.st_ino))
         return seen is not None and seen[:2] == (state.st_size, state.st_mtime_ns)
+
+
+def is_whole(name: str) -> bool:
+    """Say whether a name is not one that programs give a file while they still write it."""
+    return not name.startswith((".", "~")) and not name.lower().endswith(UNFINISHED)
 
 
 def _is_claim(name: str) -> bool:

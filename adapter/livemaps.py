@@ -199,7 +199,8 @@ def _compile(one: _Watched) -> Any:
 def _built_in(map: Any) -> tuple[Any, ...]:
     """Return what queues and addresses were made of when we started."""
     version = getattr(map, "version", "") == "R5"
-    return getattr(map, "dialect", ""), getattr(map, "format", ""), getattr(map, "writes", ""), version
+    items = "ChargeItem" in getattr(map, "messages", ())
+    return getattr(map, "dialect", ""), getattr(map, "format", ""), getattr(map, "writes", ""), version, items
 
 
 def _signature(one: _Watched) -> Signature:

@@ -34,11 +34,11 @@ from chartpost.adapter.views import View, iso, money, named
 
 #: Targets of a map whose values are amounts, codes and ids; all others may name a person.
 _SAFE = re.compile(
-    r"(^|\.)(account|amount|balance|charges\[\d+\]|code|copay|currency|financial_class|insurance|invoice|kind|ordinal"
+    r"(^|\.)(account|amount|balance|chargeitem|charges\[\d+\]|code|copay|currency|financial_class|insurance|invoice|kind|ordinal"
     r"|payment_reference|quantity|reference|service_date|status|unit_price)$"
 )
 #: Targets of what was decided, not read: there is no path to show.
-_DECIDED = frozenset({"invoice"})
+_DECIDED = frozenset({"chargeitem", "invoice"})
 #: How holds were settled that were neither dismissed nor simply retried.
 _SETTLED = {WAIVED: "waived", EDITED: "edited"}
 

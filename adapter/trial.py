@@ -32,6 +32,8 @@ from chartpost.mappings.mapfile import Map
 from chartpost.mappings.model import Money, Reading
 from chartpost.mappings.read import Unreadable
 
+#: Targets of what was decided, beside the lines.
+_TOLD = ("ignored", "invoice", "chargeitem", "balance")
 #: Stands where a real notice has its link.
 LINK = "https://pay.example.org/p/…"
 
@@ -157,7 +159,7 @@ def _outcome(flow: Flow, file: str, number: int, before: dict[int, tuple[int, st
 
 def _notes(row: Any) -> Iterator[str]:
     for line in row.trace or ():
-        if (not line["raw"] and line["path"].startswith("FT1")) or line["target"] in ("ignored", "invoice", "balance"):
+        if (not line["raw"] and line["path"].startswith("FT1")) or line["target"] in _TOLD:
             yield f"{line['path']}: {line['value']}" if line["path"] else line["value"]
 
 

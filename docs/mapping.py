@@ -25,6 +25,7 @@ SEGMENTS = ("MSH", "PID", "PV1", "PV2", "GT1", "FT1")
 BASE = "2.5.1"
 LEFT = "Identifier | Name | Type, table | Card. | Condition"
 _FUNCTION = re.compile(r"\.[a-z]\w*\((?:[^()]|\([^()]*\))*\)")
+_TYPED = re.compile(r"^.*\.where\(resourceType = '(\w+)'\)")
 _ROOTS = {"%patient": "Patient", "%guarantor": "RelatedPerson", "%account": "Account", "%payer": "Patient"}
 Cells = tuple[str, ...]
 
@@ -61,10 +62,8 @@ def v2(path: str, condition: str = "") -> Cells:
 
 def attribute(path: str) -> str:
     """Return a FHIRPath, or a target of a map, as the plain name of an element: Patient.name.family."""
-    plain = re.sub(r"\[\d+\]", "", _FUNCTION.sub("", path))
-    first, _, rest = plain.partition(".")
-    if "resourceType = 'Organization'" in path:
-        first = "Organization"
+    path = _TYPED.sub(r"\1", path)
+    first, _, rest = re.sub(r"\[\d+\]", "", _FUNCTION.sub("", path)).partition(".")
     return ".".join(filter(None, (_ROOTS.get(first, first), rest)))
 
 
@@ -128,9 +127,9 @@ def segment(name: str) -> str:
     return table(f"{LEFT} | FHIR attribute | FHIR | Type | Card. | Vocabulary | Chartpost | Comments", rows)
 
 
-def invoice() -> str:
-    """Return the table of what fhir-invoice reads, with the field that hl7v2-dft has for the same."""
-    data, rows = shipped("fhir-invoice"), []
+def resource(name: str) -> str:
+    """Return the table of what a map of FHIR reads, with the field that hl7v2-dft has for the same."""
+    data, rows = shipped(name), []
     fields: dict[str, list[str]] = {}
     for row in [{"target": "account", "path": shipped("hl7v2-dft")["account"]}, *_rows(shipped("hl7v2-dft"))]:
         have = fields.setdefault(row["target"], [])
@@ -230,7 +229,8 @@ def tables() -> dict[str, str]:
     if missing:
         raise ValueError(f"docs/mapping.yaml says nothing of {', '.join(sorted(missing))}, which hl7v2-dft reads")
     maps = ("fhir-payment-reconciliation", "fhir-payment-reconciliation-r5", "fhir-payment-notice")
-    made = {name: segment(name) for name in SEGMENTS} | {"invoice": invoice()}
+    made = {name: segment(name) for name in SEGMENTS}
+    made |= {name: resource(name) for name in ("fhir-invoice", "fhir-chargeitem")}
     return made | {name: postings(name) for name in maps}
 
 

@@ -30,7 +30,7 @@ class MapError(ValueError):
         self.problems = problems
 
 
-class _Composer(Composer):  # type: ignore[misc]  # what it composes has no types
+class _Composer(Composer):
     """Stops at what is nested too deeply, before all of it is scanned."""
 
     depth = 0

@@ -171,6 +171,8 @@ def models() -> dict[str, type[BaseModel]]:
         "facilities.NAME": settings.Facility,
         "facilities.NAME.mail": settings.Mail,
         "sources.NAME.guard": settings.Guard,
+        "sources.NAME.shadow": settings.SourceShadow,
+        "destinations.NAME.shadow": settings.Shadow,
         "sources.NAME, type: mllp": settings.MllpSource,
         "sources.NAME, type: fhir": settings.FhirSource,
         "sources.NAME.poll": settings.FhirPoll,

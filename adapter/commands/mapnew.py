@@ -24,6 +24,8 @@ Folder = Annotated[
 ]
 #: Seconds of silence, after which progress is told.
 _PATIENCE = 2.0
+#: Messages whose comparison may take longer than that.
+_MANY = 1000
 #: Problems of files that are printed for people; --json has all.
 _SHOWN = 20
 
@@ -107,6 +109,8 @@ def new(
         raise ConfigurationError(
             [f"{', '.join(str(one) for one in folder)}: no message in it that could be read", *why]
         )
+    if len(found.items) > _MANY:
+        print(f"{len(found.items)} messages are compared …", file=sys.stderr)
     draft = propose.draft(found, region)
     count = len(found.invoices) if draft.dialect == "fhir" else len(found.messages)
     text = written.text(draft, f"{count} {'Invoices' if draft.dialect == 'fhir' else 'messages'}")

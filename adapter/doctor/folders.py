@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.doctor.machine import LOW_DISK
-from chartpost.adapter.dropfolder import NOTE, WORK
+from chartpost.adapter.dropfolder import NOTE, WORK, is_whole
 
 _OURS = "make it, or correct the path; it must belong to the user that `serve` runs as"
 
@@ -38,7 +39,13 @@ def source(what: str, options: Mapping[str, Any]) -> Iterator[Finding]:
     if lying:
         text = f"{len(lying)} {'file lies' if len(lying) == 1 else 'files lie'} in {failed}"
         yield Finding(what, State.WARNING, text, "read the note beside each, mend it and drop it again, or delete both")
-    if not found and not lying:
+    pattern = str(options.get("pattern", "*"))
+    left = [] if found else [name for name in os.listdir(path) if is_whole(name) and not fnmatchcase(name, pattern)]
+    if left := [name for name in left if not (path / name).is_dir()]:
+        lie = "1 file lies" if len(left) == 1 else f"{len(left)} files lie"
+        text = f"{lie} in {path} whose names do not fit {pattern}: they are never taken"
+        yield Finding(what, State.WARNING, text, "correct `pattern`, where capitals count, or take them away")
+    if not found and not lying and not left:
         yield Finding(what, State.OK, f"{path} can be read and written")
 
 

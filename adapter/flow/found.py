@@ -1,4 +1,4 @@
-"""Invoices that their server shows: found by polling, read after a notification, or brought by one.
+"""Invoices that their server shows: found by polling, read after a notification, or brought by one; ChargeItems too.
 
 At a door whatever comes is news. Here the same state is seen again and again, and an old one may come late: both are
 left out. There is nobody to be told of a refusal either, so a person is.
@@ -18,7 +18,7 @@ from chartpost.adapter.flow.receive_invoice import Asked, Refused, Wanted, decid
 from chartpost.adapter.ledger import holds
 from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Row
-from chartpost.adapter.ledger.invoices import INVOICE, KnownInvoices, Look, knows_nothing
+from chartpost.adapter.ledger.invoices import KnownInvoices, Look, knows_nothing
 from chartpost.adapter.ledger.keep import keep, kept
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.settings import FhirRules as FhirSettings
@@ -65,14 +65,14 @@ class Finder(FhirReceiver):
         """
         result = Found([], [])
         plan: list[tuple[Wanted, Resource]] = []
-        for part in _oldest_first(bundles.parts(bundle)):
+        for part in _oldest_first(bundles.parts(bundle), self.rules.kind):
             resource: Resource = part.resource or {}
             raw = bundles.pack(resource, part.around) if part.around else jsontext.encode(resource)
-            asked = Asked() if "id" in resource else Asked(id=rest_id(part.full_url))
+            asked = Asked() if "id" in resource else Asked(id=rest_id(part.full_url, self.rules.kind))
             try:
                 if len(raw) > self.rules.max_bytes:
                     raise Refused(413, too_long(self.rules.max_bytes))
-                plan.append((identify(resource, raw, INVOICE, asked, self.rules.reads(), self._place), resource))
+                plan.append((identify(resource, raw, self.rules.kind, asked, self.rules.reads(), self._place), resource))
             except Refused as refused:
                 result.refused.append(self._unasked(raw, now, refused))
         known = self._known([wanted for wanted, _ in plan])
@@ -88,7 +88,7 @@ class Finder(FhirReceiver):
                 done = decide(wanted, known, claimed)
             except Refused as refused:
                 if refused.status == 503:
-                    raise Transient("an Invoice has to wait until its last version is worked") from None
+                    raise Transient(f"{self._article} has to wait until its last version is worked") from None
                 result.refused.append(self._unasked(wanted.raw, now, refused))
                 continue
             newest[wanted.id] = resource
@@ -103,9 +103,9 @@ class Finder(FhirReceiver):
         return self._refusal(raw, now, refused).receipts[0].row._replace(ack_code="")
 
 
-def _oldest_first(parts: list[bundles.Part]) -> list[bundles.Part]:
-    """Return the Invoices, in the order of their states where all of them say when they were written."""
-    invoices = [part for part in parts if part.resource is not None and part.resource.get("resourceType") == INVOICE]
+def _oldest_first(parts: list[bundles.Part], kind: str) -> list[bundles.Part]:
+    """Return the resources of this kind, in the order of their states where all of them say when they were written."""
+    invoices = [part for part in parts if part.resource is not None and part.resource.get("resourceType") == kind]
     times = {part.ordinal: last_updated(part.resource or {}) for part in invoices}
     if None in times.values():
         return invoices
@@ -120,7 +120,7 @@ def finder(flow: Flow, name: str) -> Finder:
         name, source.facility, flow.maps[name], source.version, source.max_bytes, source.max_depth,
         live=partial(flow.maps.__getitem__, name),
     )  # fmt: skip
-    known = KnownInvoices(flow.store, name)
+    known = KnownInvoices(flow.store, name, rules.kind)
     return Finder(rules, known, known.bodies)
 
 

@@ -93,7 +93,7 @@ def judge(
     if limits.older_than_days is not None and total > 0 and OLD not in waived:
         today = tx.now.astimezone(ZoneInfo(flow.facility(book.facility).timezone)).date()
         if old := too_old(reading, counted, today, limits.older_than_days):
-            places = ", ".join(f"FT1[{ordinal}]" for ordinal in old) if not reading.status else "the Invoice"
+            places = ", ".join(f"FT1[{ordinal}]" for ordinal in old) if not reading.status else f"the {reading.type}"
             return hold(
                 OLD, f"{places}: a charge of more than {limits.older_than_days} days ago",
                 "if it is to be asked for all the same: chartpost holds retry --cause old_charges --yes",

@@ -56,7 +56,7 @@ def judge(tx: Tx, row: Any, reading: Reading, source: Source, book: Book, timezo
     if source.share == "balance" and reading.status == "issued":
         return restate(tx, row, reading, book, timezone)
     owed, notes = (
-        (0, [_note(f"withdrawn: {reading.status}")]) if reading.status in WITHDRAWN else _share(reading, source)
+        (0, [_note(f"withdrawn: {reading.status}")]) if reading.status in WITHDRAWN else share_of(reading, source)
     )
     foreign = next((charge for charge in reading.charges if charge.amount.currency != book.currency), None)
     if foreign is not None and reading.status not in WITHDRAWN:
@@ -94,7 +94,7 @@ def _settled(row: Any, book: Book) -> Decided:
     return [(f"message:{row.id}:1", "payment", -book.balance, {})], [_note(f"settled elsewhere: {left}")]
 
 
-def _share(reading: Reading, source: Source) -> tuple[int, list[dict[str, Any]]]:
+def share_of(reading: Reading, source: Source) -> tuple[int, list[dict[str, Any]]]:
     """Return the patient's share in minor units, and what was decided about each amount."""
     owed, notes = 0, []
     for charge in reading.charges:

@@ -19,6 +19,7 @@ from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.found import Finder, Found
 from chartpost.adapter.ledger import cursors, errands, holds
 from chartpost.adapter.ledger.errands import Errand
+from chartpost.adapter.ledger.invoices import INVOICE
 from chartpost.adapter.ledger.keep import keep
 from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.store import Store, Tx
@@ -33,7 +34,7 @@ KIND = "notified"
 #: Tries (a minute or two) before a person is told that the server is away.
 TRIES = 7
 _SUBSCRIPTION = re.compile(r"(?:^|/)(Subscription/[A-Za-z0-9.-]{1,64})$", re.ASCII)
-_INVOICE = re.compile(r"(?:^|/)Invoice/([A-Za-z0-9.-]{1,64})$", re.ASCII)
+_BILLED = re.compile(r"(?:^|/)(Invoice|ChargeItem)/([A-Za-z0-9.-]{1,64})$", re.ASCII)
 
 log = get(__name__)
 
@@ -45,26 +46,26 @@ class Wanted(NamedTuple):
     look: bool  #: something has changed, and it does not say which Invoice
 
 
-def wanted(bundle: Resource, told: Notification) -> Wanted:
-    """Say what is still to be read after a notification. Pure."""
+def wanted(bundle: Resource, told: Notification, kind: str = INVOICE) -> Wanted:
+    """Say what is still to be read after a notification, of what the source takes (`kind`). Pure."""
     here, gone = set[str](), set[str]()
     for one in objects(bundle.get("entry")):
         resource = one.get("resource")
-        if isinstance(resource, dict) and resource.get("resourceType") == "Invoice":
-            here.add(text(resource.get("id")) or _invoice(text(one.get("fullUrl"))))
+        if isinstance(resource, dict) and resource.get("resourceType") == kind:
+            here.add(text(resource.get("id")) or _id(text(one.get("fullUrl")), kind))
         request = one.get("request")
         if isinstance(request, dict) and request.get("method") == "DELETE":
-            gone.add(_invoice(text(one.get("fullUrl"))) or _invoice(text(request.get("url"))))
-    named = [_invoice(literal({"reference": event.focus})) for event in told.events]
+            gone.add(_id(text(one.get("fullUrl")), kind) or _id(text(request.get("url")), kind))
+    named = [_id(literal({"reference": event.focus}), kind) for event in told.events]
     # Not by the address that it was given: a server has one name for others and another one for us.
-    reads = tuple(dict.fromkeys(f"Invoice/{id}" for id in named if id and id not in here | gone))
+    reads = tuple(dict.fromkeys(f"{kind}/{id}" for id in named if id and id not in here | gone))
     return Wanted(reads, not here and not any(named))
 
 
-def _invoice(reference: str) -> str:
-    """Return the id in a reference to an Invoice, "" for any other."""
-    match = _INVOICE.search(reference)
-    return match[1] if match else ""
+def _id(reference: str, kind: str) -> str:
+    """Return the id in a reference to a resource of this kind, "" for any other."""
+    match = _BILLED.search(reference)
+    return match[2] if match and match[1] == kind else ""
 
 
 class Subscriptions:
@@ -88,7 +89,7 @@ class Subscriptions:
         Raises FhirError for what is no Bundle of entries, Transient where it has to come again.
         """
         brought = self._finder.found(bundle, now) if told.tells else Found([], [])
-        left = wanted(bundle, told)
+        left = wanted(bundle, told, self._finder.rules.kind)
         obj = f"subscription:{self._source}/{_label(told.subscription)}"
         with self._store.write() as tx:
             before = heard(cursors.value(tx, obj))
@@ -169,7 +170,7 @@ def run(flow: Flow, errand: Errand) -> None:
     refused = ""
     obj = f"source:{row.source}"
     try:
-        for reference in wanted(bundle, told).reads:
+        for reference in wanted(bundle, told, finder.rules.kind).reads:
             try:
                 resource = server.read(reference)
             except Permanent as error:

@@ -37,11 +37,14 @@ def run(flow: Flow, errand: Errand) -> None:
         ).first()  # fmt: skip
     body, problem, fix = (None, "", "") if row is None or row.state != states.Posting.DUE else _render(flow, row)
     with flow.store.write() as tx:
+        mine = posting.c.public_id == errand.subject
+        if row is None or tx.scalar(select(posting.c.state).where(mine).with_for_update()) != states.Posting.DUE:
+            return errands.done(tx, errand)  # somebody else was faster
         if problem:  # our own checks refuse it, before anything was sent
             move(tx, errand.subject, states.Posting.REFUSED, {"answer_text": problem})
-            like = holds.likeness("not_sent", row.destination) if row is not None else ""
+            like = holds.likeness("not_sent", row.destination)
             holds.add(tx, f"posting:{errand.subject}", "not_sent", f"the posting {problem}", fix, like)
-        elif body is not None and row is not None:
+        elif body is not None:
             values: dict[str, Any] = {"body": body, "content_type": flow.outbound[row.destination].content_type}
             place = flow.settings.destinations[row.destination]
             if place.shadow is not None:
@@ -50,9 +53,10 @@ def run(flow: Flow, errand: Errand) -> None:
                 move(tx, errand.subject, states.Posting.PUBLISHED, values)
             else:
                 values["changed_at"] = tx.now
-                tx.run(update(posting).where(posting.c.public_id == errand.subject).values(values))
+                tx.run(update(posting).where(mine).values(values))
                 errands.add(tx, "deliver", errand.subject, f"deliver:{row.destination}")
         errands.done(tx, errand)
+    return None
 
 
 def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:

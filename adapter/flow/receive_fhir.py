@@ -1,8 +1,9 @@
 """Door 1 for FHIR, the part that means something: what a body is, whose turn it is in, and what will be answered.
 
 An Invoice states what is owed now: the newest one counts, the same one again changes nothing, so none is a duplicate.
-Whatever is an Invoice is stored and taken, even if its business is unclear: that goes to the work list. Refused is what
-is no FHIR, is nothing that this door takes, or would bill one Invoice on two accounts (receive_invoice.py). No I/O.
+The same holds for a ChargeItem and its line; the source's map says which of the two is taken. Whatever is one is stored
+and taken, even if its business is unclear: that goes to the work list. Refused is what is no FHIR, is nothing that this
+door takes, or would bill one of them on two accounts (receive_invoice.py). No I/O.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any, Literal, NamedTuple
 from chartpost.adapter.flow.receive import Receipt
 from chartpost.adapter.flow.receive_invoice import Asked, Done, Refused, Wanted, decide, identify, requested, rest_id
 from chartpost.adapter.ledger.intake import Fate, Row
-from chartpost.adapter.ledger.invoices import INVOICE, Known, Look, knows_nothing
+from chartpost.adapter.ledger.invoices import Known, Look, knows_nothing
 from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Message
+from chartpost.mappings.fhir import billed, jsontext
 from chartpost.mappings.fhir import bundle as bundles
-from chartpost.mappings.fhir import jsontext
 from chartpost.mappings.fhir.notification import notification
 from chartpost.mappings.fhir.outcome import Issue, note, outcome
 from chartpost.mappings.mapfile import Map
@@ -54,15 +55,21 @@ class FhirRules:
         """Return the map in force."""
         return self.map if self.live is None else self.live()
 
+    @property
+    def kind(self) -> str:
+        """What is taken: "Invoice" or "ChargeItem". A map that changes while we run reads the same."""
+        return billed.billed(self.map.messages).name
+
 
 class Judgement(NamedTuple):
     """A body, judged: what to store, and what the answer is made of."""
 
     receipts: list[Receipt]
     status: int
-    kind: str  #: "Invoice", a Bundle's type, NOTIFICATION, or "" for what was refused
-    done: list[Done]  #: of the Invoice, or of each entry
+    kind: str  #: "Invoice" or "ChargeItem", a Bundle's type, NOTIFICATION, or "" for what was refused
+    done: list[Done]  #: of the Invoice or ChargeItem, or of each entry
     resource: Any = None
+    takes: str = "Invoice"  #: what this source takes: "Invoice" or "ChargeItem"
 
 
 class FhirReceiver:
@@ -72,36 +79,38 @@ class FhirReceiver:
         self.rules = rules
         self._look = look
         self._place = (rules.source, rules.facility)
+        self._article = billed.BILLED[rules.kind].article
 
     def judge(self, body: bytes, now: int, asked: Asked | None = None) -> Judgement:
-        """Judge a body: one Invoice; or a Bundle, first the row of the whole, then one for each Invoice in it.
+        """Judge a body: one Invoice (or ChargeItem); or a Bundle, first the row of the whole, then one for each in it.
 
         `now` is in microseconds since 1970. With status 503 nothing is to be stored: it must come again.
         """
-        asked = asked or Asked()
+        asked, taken = asked or Asked(), self.rules.kind
         try:
             resource = self._decoded(body)
             kind = resource["resourceType"]
-            if asked.interaction == "bundle" and kind == INVOICE:  # a rest-hook's payload, by servers that add no id
+            if asked.interaction == "bundle" and kind == taken:  # a rest-hook's payload, by servers that add no id
                 asked = Asked()
-            expected = {"create": INVOICE, "update": INVOICE, "bundle": "Bundle", "message": "Bundle"}
+            expected = {"create": taken, "update": taken, "bundle": "Bundle", "message": "Bundle"}
             wanted = expected.get(asked.interaction, kind)
-            if asked.interaction == "other" or wanted not in (INVOICE, "Bundle"):
-                text = f"{_name(kind) or 'this'} is not taken here; send Invoice or Bundle to its own address"
+            if asked.interaction == "other" or wanted not in (taken, "Bundle"):
+                text = f"{_name(kind) or 'this'} is not taken here; send {taken} or Bundle to its own address"
                 raise Refused(404, Issue("not-supported", text))
             if kind != wanted:
                 raise Refused(400, Issue("invalid", f"this address takes a resource of type {wanted}"))
             if asked.interaction == "bundle" and notification(resource) is not None:
                 return Judgement([], 200, NOTIFICATION, [], resource)
-            return (self._single if kind == INVOICE else self._bundle)(resource, body, now, asked)
+            return (self._single if kind == taken else self._bundle)(resource, body, now, asked)
         except Refused as refused:
             return self._refusal(body, now, refused)
 
     def _single(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
-        wanted = identify(resource, body, INVOICE, asked, self.rules.reads(), self._place)
+        kind = self.rules.kind
+        wanted = identify(resource, body, kind, asked, self.rules.reads(), self._place)
         done = decide(wanted, self._known([wanted]), {})
         rows = [] if done.message else [self._row(wanted, done, now)]
-        return Judgement(rows, done.status, INVOICE, [done._replace(row=len(rows) - 1)], resource)
+        return Judgement(rows, done.status, kind, [done._replace(row=len(rows) - 1)], resource, kind)
 
     def _bundle(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
         kind = resource.get("type")
@@ -127,30 +136,31 @@ class FhirReceiver:
         if failed and kind != "batch":  # all or nothing
             status = failed[0].status if failed[0].status in (412, 422, 503) else 400
             raise Refused(status, *[issue for entry in failed for issue in entry.issues][:_SHOWN])
-        reason = f"Bundle of {len(rows)}" if rows else "a Bundle without an Invoice to take: nothing to bill"
+        reason = f"Bundle of {len(rows)}" if rows else f"a Bundle without {self._article} to take: nothing to bill"
         reason += f"; {len(failed)} entries refused" if failed else ""
         status = 200 if kind in (*REST, "message") else 202
         name = resource.get("id")
         whole = self._kept(body, now, "Bundle", status, reason, name=name if isinstance(name, str) else "")
-        return Judgement([whole, *rows], status, kind, done, resource)
+        return Judgement([whole, *rows], status, kind, done, resource, self.rules.kind)
 
     def _plan(self, resource: dict[str, Any], kind: str) -> Iterator[Wanted | Done]:
-        """Yield for each entry the Invoice that it is, or what becomes of it."""
+        """Yield for each entry the Invoice or ChargeItem that it is, or what becomes of it."""
+        taken = self.rules.kind
         try:
             parts = bundles.parts(resource)
         except ValueError as error:
             raise Refused(400, Issue("structure", str(error), "Bundle")) from None
         room, count = MOST_COPIES * self.rules.max_bytes, 0
-        newer: set[str] = set()  # ids and lanes: a history has its oldest versions last (FHIR R4 §3.1.0.12)
+        newer: set[str] = set()  # ids and numbers: a history has its oldest versions last (FHIR R4 §3.1.0.12)
         for index, part in enumerate(parts):
             where = f"Bundle.entry[{index}]"
             found = part.resource if isinstance(part.resource, dict) else {}
             try:
                 asked = requested(resource["entry"][index], found, where) if kind in REST else Asked()
                 if kind == "history" and part.method == "DELETE":
-                    newer.add(rest_id(part.full_url))
-                if found.get("resourceType") != INVOICE:
-                    said = f"kept with the Bundle, for its Invoices that refer to it; taken are {INVOICE}s alone"
+                    newer.add(rest_id(part.full_url, taken))
+                if found.get("resourceType") != taken:
+                    said = f"kept with the Bundle, for its {taken}s that refer to it; taken are {taken}s alone"
                     yield Done(202, issues=(note(said, where),))
                     continue
                 raw = bundles.pack(found, part.around)
@@ -158,17 +168,17 @@ class FhirReceiver:
                 if room < 0 or count > MOST_INVOICES:
                     break
                 if kind not in REST and "id" not in found:
-                    asked = Asked(id=rest_id(part.full_url))
+                    asked = Asked(id=rest_id(part.full_url, taken))
                 wanted = identify(found, raw, f"{where}.resource", asked, self.rules.reads(), self._place)
-                if kind == "history" and not newer.isdisjoint({wanted.id, wanted.lane} - {""}):
+                if kind == "history" and not newer.isdisjoint({wanted.id, wanted.key} - {""}):
                     yield Done(202, issues=(note("kept with the Bundle: a newer version stands before it", where),))
                     continue
-                newer |= {wanted.id, wanted.lane}
+                newer |= {wanted.id, wanted.key}
                 yield wanted
             except Refused as refused:
                 yield Done(refused.status, issues=refused.issues)
         if room < 0 or count > MOST_INVOICES:
-            text = f"send fewer Invoices in one Bundle: at most {MOST_INVOICES}, or less where they share much"
+            text = f"send fewer {taken}s in one Bundle: at most {MOST_INVOICES}, or less where they share much"
             raise Refused(413, Issue("too-costly", text, "Bundle.entry"))
 
     def _known(self, wanted: Sequence[Wanted]) -> Known:
@@ -189,7 +199,7 @@ class FhirReceiver:
 
     def _row(self, wanted: Wanted, done: Done, now: int, back: int = 0) -> Receipt:
         row = Row(
-            self.rules.source, wanted.key, done.id, INVOICE, self.rules.version, wanted.lane, now, wanted.raw,
+            self.rules.source, wanted.key, done.id, wanted.kind, self.rules.version, wanted.lane, now, wanted.raw,
             keyring().digest(wanted.raw), str(done.status), Message.RECEIVED.value, "", None, back,
         )  # fmt: skip
         return Receipt(row, None)

@@ -32,14 +32,18 @@ def mark(book: Book, found: list[Stop]) -> None:
 def judge(book: Book, reading: Reading, waived: str, decided: Decided) -> Verdict | None:
     """Mark the account of a message that has stops, and return the verdict that holds it; None when it may go on.
 
-    `decided` is what its lines would mean: where nothing of them counts there is nothing to hold.
+    `decided` is what its lines would mean. Where nothing of them counts, or they only lower what is owed, there is
+    nothing to hold: a link that somebody has must not show too much.
     """
     found = waiting(book, reading, waived)
     if found and book.stopped in waived.split():
         book.stopped = ""  # a person has lifted this one; the next takes its place
     mark(book, found)
-    nothing = decided.state is states.Message.IGNORED if isinstance(decided, Verdict) else not decided[0]
-    if not found or nothing:
+    if isinstance(decided, Verdict):
+        asks = decided.state is not states.Message.IGNORED
+    else:
+        asks = any(amount > 0 for _, _, amount, _ in decided[0])
+    if not found or not asks:
         return None
     reversals.pair(book.lines)  # what its lines would have taken back stays
     cause, notes = found[0].cause, decided.trace if isinstance(decided, Verdict) else decided[1]

@@ -14,6 +14,7 @@ from chartpost.adapter.errors import Transient
 from chartpost.adapter.flow import (
     acknowledge,
     ask,
+    chargeitem,
     guard,
     inspect,
     invoice,
@@ -53,7 +54,7 @@ def batch(flow: Flow, limit: int = BATCH) -> int:
         columns = (
             message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code, message.c.control_id,
             message.c.type, message.c.fetched, message.c.edited, message.c.waived, message.c.edited_by,
-            message.c.edited_why, message.c.received_at,
+            message.c.edited_why, message.c.received_at, message.c.control_key,
         )  # fmt: skip
         rows = connection.execute(
             select(*columns).where(message.c.state == states.Message.RECEIVED).order_by(message.c.id).limit(limit)
@@ -194,17 +195,16 @@ def _apply(
     if not found.status and not found.charges and source.share != "balance":
         return Verdict(states.Message.IGNORED, "it has no charge lines: nothing to bill", trace)
     if not key:
-        return hold(
-            "no_account", "it names no account: PID-18 and PV1-19 are empty",
-            "ask the sender to fill PID-18, or point the map's account at the right field", trace,
-        )  # fmt: skip
+        return _no_account(found, trace)
     if len({charge.guarantor or found.guarantor for charge in found.charges}) > 1:
         return hold(
             "several_guarantors", "its lines name different guarantors for one account",
             "bill each guarantor through an account of their own, or correct the message", trace,
         )  # fmt: skip
     book = shelf.get(key) or _new_book(flow, row, found, key)
-    if found.status:
+    if found.type == chargeitem.TYPE:
+        decided = chargeitem.judge(tx, row, found, source, book)
+    elif found.status:
         decided = invoice.judge(tx, row, found, source, book, flow.facility(book.facility).timezone)
     elif source.share == "balance":
         decided = restate.restate(tx, row, found, book, flow.facility(book.facility).timezone)
@@ -246,6 +246,17 @@ def _apply(
     lines = f"{len({cause.split(':')[2] for cause, *_ in counted})} of {len(found.charges)} lines count"
     reason = f"{found.status}, {signed}" if found.status else f"{lines}, {signed}"
     return Verdict(states.Message.TRANSLATED, f"{reason}; {what}" if what else reason, trace)
+
+
+def _no_account(found: Reading, trace: list[dict[str, Any]]) -> Verdict:
+    where, number = "PID-18 and PV1-19 are empty", "PID-18"
+    if found.type == chargeitem.TYPE:
+        where = number = "ChargeItem.account"
+        where += " is empty, or leads nowhere outside its Bundle"
+    return hold(
+        "no_account", f"it names no account: {where}",
+        f"ask the sender to fill {number}, or point the map's account at the right field", trace,
+    )  # fmt: skip
 
 
 def _new_book(flow: Flow, row: Any, reading: Reading, key: str) -> Book:

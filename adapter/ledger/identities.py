@@ -10,9 +10,9 @@ from typing import Protocol
 
 from sqlalchemy import delete, insert, select
 
-from chartpost.adapter.ledger import sealed
+from chartpost.adapter.ledger import cursors, sealed
 from chartpost.adapter.ledger.store import Store, Tx
-from chartpost.adapter.ledger.tables import account, account_change, account_identity, cursor
+from chartpost.adapter.ledger.tables import account, account_change, account_identity
 from chartpost.mappings.model import Identifier
 from chartpost.mappings.patients import identifiers
 
@@ -84,7 +84,7 @@ def backfill(store: Store) -> int:
     done = 0
     while True:
         with store.write() as tx:
-            after = tx.scalar(select(cursor.c.value).where(cursor.c.name == _CURSOR))
+            after = cursors.value(tx, _CURSOR)
             if after == "done":
                 return done
             columns = (account.c.id, account.c.source, account.c.chart)
@@ -94,6 +94,4 @@ def backfill(store: Store) -> int:
             if rows:
                 tx.insert_new(account_identity, rows)
             done += len(found)
-            tx.run(delete(cursor).where(cursor.c.name == _CURSOR))
-            value = str(found[-1].id) if found else "done"
-            tx.run(insert(cursor), [{"name": _CURSOR, "value": value, "at": tx.now}])
+            cursors.put(tx, _CURSOR, str(found[-1].id) if found else "done")

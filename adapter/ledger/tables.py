@@ -86,6 +86,14 @@ message = Table(
         sqlite_where=text("type = 'Invoice'"),
         postgresql_where=text("type = 'Invoice'"),
     ),
+    Index(  # the same of a ChargeItem
+        "ix_message_item",
+        "source",
+        "control_id",
+        "id",
+        sqlite_where=text("type = 'ChargeItem'"),
+        postgresql_where=text("type = 'ChargeItem'"),
+    ),
     Index(  # what a source in shadow would have counted, by account
         "ix_message_shadow",
         "lane",
@@ -146,7 +154,9 @@ entry = Table(
     row_id(),
     ref("account_id", "account"),
     string("cause"),  #: "message:7:2" or "payment:19": unique, so nothing counts twice
-    string("kind"),  #: charge, credit, adjustment, copay, payment, balance; or "card" for money through us
+    #: charge, credit, adjustment, copay, payment, patient_payment, balance; "void" takes a transaction back; "card" is
+    #: money through us
+    string("kind"),
     Column("amount", BigInteger, nullable=False),
     ref("message_id", "message", nullable=True),
     ref("payment_id", "payment", nullable=True),

@@ -54,7 +54,7 @@ def _part(ordinal: int, item: Resource, around: Around) -> Part:
     resource = item.get("resource")
     request = (objects(item.get("request")) or [{}])[0]
     full_url = text(item.get("fullUrl"))
-    says = resource is not None and resource.get("resourceType") in BILLED
+    says = resource is not None and text(resource.get("resourceType")) in BILLED
     return Part(
         ordinal=ordinal,
         resource=resource,
@@ -74,7 +74,7 @@ def pack(invoice: Resource, around: Sequence[Resource] = ()) -> bytes:
 
 
 def unpack(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Resource, list[Resource]]:
-    """Return what is billed and the entries around it, from a packed Bundle or from a resource alone. Raises FhirError."""
+    """Return what is billed and the entries around it, from a packed Bundle or a resource alone. Raises FhirError."""
     found = jsontext.decode(body, max_depth)
     if not isinstance(found, dict):
         raise FhirError("this is no resource: no object")

@@ -64,10 +64,10 @@ def advance(before: Heard | None, told: Notification) -> Step:
             now = _filled(now, event.number)
         elif event.number and later and (told.counted is None or told.counted < now.last):
             now, over = _skipped(Heard(), 1, event.number - 1)._replace(last=event.number), True
+        elif event.number and later and event.number == told.counted:
+            pass  # the newest event, and another one than that of this number: a count that began anew came just as far
         elif event.number and event.at is not None and now.at is not None:
-            # Its newest event, later than the one of that number: a count that began anew has come just as far.
-            if not (later and event.number == told.counted):
-                continue  # heard before
+            continue  # heard before
         fresh = True
         if event.at is not None:
             now = now._replace(at=max(event.at, now.at or event.at))

@@ -42,6 +42,14 @@ def amounts(evidence: Evidence, draft: Draft) -> str:
         draft.ask("Where does the price of a line stand? No field holds an amount: are the lines priced elsewhere?")
         return ""
     good = fits(usual)
+    if good and (whole := _extended(evidence, usual, rest, counted)) is not None:
+        _amount_row(evidence, draft, whole, standard)
+        draft.without.append("unit_price")
+        draft.ask(
+            f"{whole.path} is {counted} times {standard}: is {standard} the price of one, and {whole.path} that of all?"
+        )
+        _quantity(evidence, draft, whole, rest, counted)
+        return whole.path
     price = _price(evidence, best, rest, standard)
     if good and best.path != standard and not filler(usual) and _swapped(evidence, usual, counted) is None:
         best = usual
@@ -158,6 +166,14 @@ def _lacks(column: Column) -> str:
     if column.numeric < AGREES:
         return f"is filled in {column.of} lines, and often no number"
     return "is always 0" if filler(column) else f"is an amount in {column.of} lines"
+
+
+def _extended(evidence: Evidence, usual: Column, rest: Sequence[Column], counted: str) -> Column | None:
+    """Return the column that is quantity × what stands where the amount should: then that is the price of one."""
+    counts = evidence.line(counted).numbers
+    return next(
+        (one for one in rest if one.path != usual.path and is_product(one.numbers, counts, usual.numbers)), None
+    )
 
 
 def _price(evidence: Evidence, best: Column, rest: Sequence[Column], standard: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,25 @@ def problems(text: str, file: str = "map.yaml") -> list[str]:
     return caught.value.problems
 
 
-def opened(work: object) -> set[str]:
+_WATCHED = ("open", "subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo")
+_watching: list[set[str]] = []
+
+
+def _watch(event: str, given: tuple[object, ...]) -> None:
+    if _watching and event in _WATCHED and not str(given[0]).endswith((".py", ".pyc")):
+        _watching[-1].add(str(given[0]))
+
+
+sys.addaudithook(_watch)  # it stays for as long as the process
+
+
+def opened(work: Callable[[], object]) -> set[str]:
     """Return the files that were opened, and the programs and addresses that were called, while `work` ran."""
-    seen: set[str] = set()
-    watching = True
-
-    def watch(event: str, given: tuple[object, ...]) -> None:
-        if watching and event in ("open", "subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo"):
-            seen.add(str(given[0]))
-
-    sys.addaudithook(watch)
+    _watching.append(set())
     try:
-        work()  # type: ignore[operator]
+        work()
     finally:
-        watching = False
+        seen = _watching.pop()
     return seen
 
 

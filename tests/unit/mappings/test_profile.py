@@ -81,7 +81,7 @@ def test_codes_that_come_with_few_patients_are_not_shown_nor_are_treatments():
 
 @pytest.mark.parametrize("command", ["profile", "new"])
 @pytest.mark.parametrize("options", [(), ("--json",)])
-@pytest.mark.parametrize("count", [3, 12])
+@pytest.mark.parametrize("count", [3, 9])
 def test_nothing_of_a_person_is_printed(site, command: str, options: tuple[str, ...], count: int):
     where = site(person, before(lambda one: f"ZPX|{one.family}^{one.given}|{one.family}"), count=count)
     said = CliRunner().invoke(app, ["map", command, where, *options])
@@ -145,7 +145,7 @@ BODIES = st.one_of(st.binary(max_size=200), beginning(b"MSH|^~\\&|"), beginning(
 
 
 @given(st.lists(BODIES, max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_lies_in_the_folder_is_profiled_or_told(bodies: list[bytes], reveal: bool):
     found = collect((str(at), body) for at, body in enumerate(bodies))
     made = make(found, reveal=reveal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -131,6 +132,46 @@ SHAPES: dict[str, tuple[list[Habit], dict[str, list[str]]]] = {
         [before(lambda one: row("ZBL", {3: dollars(one.at * 1111)}))],
         {"balance": ["ZBL-3"], "amount": ["FT1-11", "FT1-10"]},
     ),
+    "price, quantity and amount in a Z segment": (
+        [line(10, ""), line(11, ""),
+         behind(lambda one, line: row("ZQP", {1: "3", 2: dollars(line.cents), 3: dollars(3 * line.cents)}))],
+        {"amount": ["ZQP-3"], "quantity": ["ZQP-1"]},
+    ),
+    "two parts in a Z segment": (
+        [behind(lambda one, line: row("ZIN", {2: dollars(line.cents - line.cents // 5), 3: dollars(line.cents // 5)}))],
+        {"amount": ["ZIN-3"]},
+    ),
+    "a part that FT1-15 explains": (
+        [each_line(lambda one, line: line.ft1.update({15: dollars(line.cents - line.cents // 5)})),
+         behind(lambda one, line: row("ZIN", {3: dollars(line.cents // 5)}))],
+        {"amount": ["FT1-11", "FT1-10"], "insurance": ["FT1-15"]},
+    ),
+    "numbers and addresses of a Z segment as XTN": (
+        [put("PID", 13, ""),
+         before(lambda one: row("ZCT", {2: f"^PRN^CP^person{one.at}@example.org^1^608^55501{one.at:02}"}))],
+        {"patient.contacts": ["PID-13", "PID-14", "PID-40", "ZCT-2"]},
+    ),
+    "the doctor's name and number": (
+        [before(lambda one: row("ZDR", {2: "Quince^Hollis" if one.at % 2 else "Marrow^Una", 3: "(608)555-0199"}))],
+        {"guarantor.family": ["GT1-3.1"], "patient.contacts": ["PID-13", "PID-14", "PID-40"]},
+    ),
+    "record number in PID-2": (
+        [put("PID", 3, ""), put("PID", 2, lambda one: f"M{one.at}88")], {"chart.PID-3": ["PID-2"]},
+    ),
+    "code and words in one component": (
+        [line(7, lambda one: f"99213 {'Office visit'}")], {"code": ["FT1-7"]},
+    ),
+    "class in PV1-18": (
+        [put("PV1", 18, lambda one: ("SELF", "MCR")[one.at % 2])], {"financial_class": ["PV1-18"]},
+    ),
+    "a nickname in front": (
+        [put("PID", 5, lambda one: f"{one.family}^Pip^^^^^N~{one.family}^{one.given}^^^^^L")],
+        {"patient.given": ["PID-5[7=L].2", "PID-5.2"]},
+    ),
+    "price of one in FT1-11": (
+        [line(10, lambda one: str(one.number + 1)), line(12, lambda one: dollars((one.number + 1) * one.cents))],
+        {"amount": ["FT1-12"], "unit_price": []},
+    ),
     "nothing unusual": (
         [],
         {
@@ -179,7 +220,7 @@ DATES = {"%m/%d/%Y": "05/{:02}/2026", "%d.%m.%Y": "{:02}.05.2026", "%Y-%m-%d": "
 
 
 @pytest.mark.parametrize("pattern", DATES)
-@pytest.mark.parametrize("count", [4, 20])
+@pytest.mark.parametrize("count", [20])
 def test_dates_are_read_however_the_site_writes_them(pattern: str, count: int):
     habit = each_line(lambda one, line: line.ft1.update({4: DATES[pattern].format(one.at % 28 + 1)}))
     _, map, found, text = proposed(habit, count=count)
@@ -187,9 +228,10 @@ def test_dates_are_read_however_the_site_writes_them(pattern: str, count: int):
         assert {str(charge.service_date) for charge in one.charges} == {f"2026-05-{at % 28 + 1:02}"}, text
 
 
-@pytest.mark.parametrize("version", ["2.1", "2.2", "2.3.1", "2.5.1", "2.8"])
-@pytest.mark.parametrize("marks", ["|^~\\&", "|~^\\&", "!@#\\$"])
-@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("version", "marks", "end"),
+    [("2.1", "|^~\\&", "\r"), ("2.2", "|~^\\&", "\n"), ("2.3.1", "!@#\\$", "\r\n"), ("2.8", "|^~\\&", "\n")],
+)
 def test_a_usual_site_needs_nothing_of_its_own(version: str, marks: str, end: str):
     def habit(one: Any) -> None:
         one.version, one.marks, one.end = version, marks, end
@@ -262,7 +304,7 @@ def test_a_code_that_takes_back_the_lines_of_another_is_no_charge():
 )
 @settings(max_examples=10, deadline=None)
 def test_a_code_that_is_not_well_known_is_never_decided(codes: list[str]):
-    draft, map, found, text = proposed(kinds(codes))
+    draft, map, found, text = proposed(kinds(codes), count=5)
     assert all(not one.sure for one in draft.codes)
     assert trial.try_on(found, map, currency="USD", region="US", timezone="UTC").lines == 0, text
 
@@ -287,7 +329,7 @@ def test_price_and_quantity_make_the_amount_that_the_site_counts(quantity: int, 
             each.cents = cents[(one.at + each.number) % len(cents)]
             each.ft1.update({10: str(quantity), 11: "", 12: dollars(each.cents)})
 
-    _, map, found, _ = proposed(habit)
+    _, map, found, _ = proposed(habit, count=4)
     for message, one in zip(found.messages, readings(map, found), strict=True):
         prices = [Decimal(message.text("FT1", 12)) if at == 1 else None for at in range(1, 2)]
         assert one.charges[0].amount.amount == prices[0] * quantity
@@ -307,10 +349,61 @@ BODIES = st.one_of(
 
 
 @given(st.lists(BODIES, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_lies_in_the_folder_a_proposal_is_a_map(bodies: list[bytes]):
     found = collect((f"{at}", body) for at, body in enumerate(bodies))
     draft = propose.draft(found)
     map = parse(written.text(draft, "messages"))
     tried = trial.try_on(found, map, currency="USD", region="US", timezone="UTC")
     assert tried.read + tried.held + tried.other == len(found.messages) or draft.dialect == "fhir"
+
+
+# ------------------------------------------------------------------------------------------------------------ FHIR
+
+EXTENSION = "https://ehr.example.org/ext"
+
+
+def invoices(status: str, **more: Any) -> Specimens:
+    """Return six Invoices in Bundles with their patients."""
+    files = []
+    for at in range(1, 7):
+        invoice = {
+            "resourceType": "Invoice", "status": status, "identifier": [{"system": "urn:hill", "value": f"B{at}"}],
+            "subject": {"reference": f"Patient/p{at}"}, "totalGross": {"value": 100.5 + at, "currency": "USD"}, **more,
+        }  # fmt: skip
+        patient = {
+            "resourceType": "Patient", "id": f"p{at}", "name": [{"family": "Garrowby", "given": ["Ida"]}],
+            "extension": [{"url": f"{EXTENSION}/mobile", "valueString": f"608-555-011{at}"}],
+        }  # fmt: skip
+        entries = [{"resource": invoice}, {"fullUrl": f"https://hill.example.org/Patient/p{at}", "resource": patient}]
+        files.append(
+            (f"{at}.json", json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode())
+        )
+    return collect(files)
+
+
+def test_parts_of_an_invoice_are_known_by_what_their_extensions_are_called():
+    part = {"url": f"{EXTENSION}/patient-responsibility", "valueMoney": {"value": 20, "currency": "USD"}}
+    other = {"url": f"{EXTENSION}/covered", "valueMoney": {"value": 80, "currency": "USD"}}
+    found = invoices("issued", extension=[part, other])
+    draft = propose.draft(found)
+    map = parse(written.text(draft, "Invoices"))
+    assert paths(map, "copay") == [f"Invoice.extension.where(url = '{EXTENSION}/patient-responsibility').valueMoney"]
+    assert paths(map, "insurance") == [f"Invoice.extension.where(url = '{EXTENSION}/covered').valueMoney"]
+    tried = trial.try_on(found, map, currency="USD", region="US", timezone="UTC")
+    assert (tried.read, tried.held, tried.reached) == (6, 0, 6)
+
+
+def test_a_status_in_words_of_the_server_is_never_decided():
+    found = invoices("POSTED")
+    draft = propose.draft(found)
+    assert [(one.code, one.sure) for one in draft.codes] == [("POSTED", False)]
+    map = parse(written.text(draft, "Invoices"))
+    assert trial.try_on(found, map, currency="USD", region="US", timezone="UTC").read == 0
+
+
+def test_an_amount_whose_name_says_nothing_is_only_asked_about():
+    found = invoices("issued", extension=[{"url": f"{EXTENSION}/x17", "valueMoney": {"value": 5}}])
+    draft = propose.draft(found)
+    assert not any(row.target in ("copay", "insurance", "balance") for row in draft.rows)
+    assert any("x17" in one for one in draft.questions)

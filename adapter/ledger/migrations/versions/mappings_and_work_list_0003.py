@@ -41,6 +41,9 @@ def upgrade() -> None:
     op.create_index("ix_account_change_message", "account_change", ["message_id"])
     known = sa.text("shadow IS NOT NULL")
     op.create_index("ix_message_shadow", "message", ["lane", "id"], sqlite_where=known, postgresql_where=known)
+    item = sa.text("type = 'ChargeItem'")
+    columns = ["source", "control_id", "id"]
+    op.create_index("ix_message_item", "message", columns, sqlite_where=item, postgresql_where=item)
     op.create_index("ix_posting_batch", "posting", ["destination", "batch"])
     op.create_table(
         "cursor",

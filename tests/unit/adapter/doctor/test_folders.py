@@ -45,6 +45,16 @@ def test_files_that_nobody_took_are_counted_without_their_names(tmp_path: Path) 
     assert look(tmp_path) == [("warning", f"2 files lie in {failed}")]
 
 
+def test_files_that_no_look_will_ever_take_are_counted_without_their_names(tmp_path: Path) -> None:
+    for name in ("Halloran.HL7", "Doyle.txt", "ours.hl7", "half.hl7.part", ".hidden"):
+        (tmp_path / name).write_text("MSH")
+    assert look(tmp_path, pattern="*.hl7") == [
+        ("warning", f"2 files lie in {tmp_path} whose names do not fit *.hl7: they are never taken")
+    ]
+    assert look(tmp_path, pattern="*.[hH][lL]7")[0][1].startswith("1 file lies in")
+    assert look(tmp_path) == [("ok", f"{tmp_path} can be read and written")]
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_check_looks_at_the_folders_of_a_configuration_wherever_it_is_called(tmp_path: Path, there: bool) -> None:
     for name in ("in", "out") if there else ():

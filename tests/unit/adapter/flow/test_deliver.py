@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from workbench import configuration, dft, line, unique
 
-from chartpost.adapter.flow import deliver
+from chartpost.adapter.flow import deliver, post
 from chartpost.adapter.ledger import errands, states, tables
 from chartpost.adapter.ports import Answer, Verdict
 from chartpost.adapter.settings import Destination
@@ -82,7 +82,7 @@ def test_a_confirm_that_is_slower_than_the_answer_does_not_take_the_answer_back(
     with ThreadPoolExecutor(1) as relay:
         with live.store.write() as tx:
             deliver.move(tx, posting.public_id, states.Posting.PUBLISHED, {})
-            deliver.heard(tx, posting.public_id, Answer(Verdict.ACCEPTED, "AA"))
+            deliver.heard(tx, posting.public_id, Answer(Verdict.ACCEPTED, "AA"), "chart")
             confirm = relay.submit(deliver.published, live.flow, posting.public_id)
             wait([confirm], 0.1)
         confirm.result(10)
@@ -288,3 +288,22 @@ def test_a_source_without_destinations_records_the_payment_and_posts_nothing(liv
     with pytest.raises(IndexError):
         paid()
     assert len(live.rows(tables.payment)) == 1
+
+
+@pytest.mark.parametrize("wrong", [[], ["FT1-7: no code of ours"]])
+def test_who_wrote_a_posting_too_slowly_changes_nothing_of_what_was_sent_meanwhile(live, paid, monkeypatch, wrong):
+    """Its lease was over, another worker wrote it and had it accepted."""
+    paid()
+
+    def slow(body, map):
+        with live.store.write() as tx:
+            for state in (states.Posting.PUBLISHED, states.Posting.ACCEPTED):
+                deliver.move(tx, now(live).public_id, state, {"body": b"as it was sent"})
+        return wrong
+
+    monkeypatch.setattr(post, "check", slow)
+    live.work("post")
+    after = now(live)
+    assert (after.state, bytes(after.body)) == ("accepted", b"as it was sent")
+    assert live.rows(tables.hold, state="open") == []
+    assert live.rows(tables.errand, kind="deliver") == []

@@ -197,7 +197,7 @@ def test_a_text_that_was_read_before_the_correction_is_not_what_counts(bench):
     bench.translate()
     edit.keep(bench.flow, draft(bench, "FT1-11=20.00&USD"), by="anna", why="in dollars")
     with bench.store.write() as tx:
-        translate._settle(bench.flow, tx, stale)
+        translate._settle(bench.flow, tx, stale, {})
     assert bench.one(tables.message).state == "received", "left to be read anew"
     bench.translate()
     assert bench.one(tables.account).balance == 2000

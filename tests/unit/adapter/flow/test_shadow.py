@@ -229,5 +229,3 @@ def test_after_its_days_a_person_is_told_and_the_destination_is_still_sent_nothi
     paid.pay(2000, "pi_second")
     paid.work("post")
     assert [row.state for row in paid.rows(tables.posting)] == ["shadowed", "shadowed"]
-
-

@@ -120,9 +120,17 @@ def test_several_stops_are_lifted_one_by_one(bench):
 
 def test_a_held_message_of_a_stop_takes_nothing_back(bench):
     bench.take(dft(line("CG", "40.00", "A")))
-    bench.receive(stopped("deceased", line("CD", "40.00", "A")), dft(line("CG", "40.00", "A")))
+    bench.receive(stopped("deceased", line("CD", "40.00", "A"), line("CG", "1.00", "B")), dft(line("CG", "40.00", "A")))
     bench.translate()
     assert (account(bench).balance, bench.holds()) == (4000, ["deceased", "same_line"])
+
+
+@pytest.mark.parametrize("kind", ["CD", "PY"])
+def test_what_only_lowers_counts_so_that_a_link_does_not_show_too_much(bench, kind):
+    bench.take(dft(line("CG", "40.00", "A")))
+    row = bench.take(stopped("deceased", line(kind, "15.00", "A")))
+    assert (row.state, account(bench).stopped) == ("translated", "deceased")
+    assert pay.look(bench.flow, bench.token()).owed.minor == 2500
 
 
 def test_a_rule_of_the_site_stops_by_its_own_values(bench):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from workbench import Workbench, dft, line
 
@@ -50,6 +54,23 @@ def test_a_step_that_was_cut_off_goes_on_where_it_was(bench: Workbench, monkeypa
             identities.backfill(bench.store)
     assert len(known(bench)) == 2, "the first step is kept"
     assert (identities.backfill(bench.store), known(bench)) == (3, wanted)
+
+
+@pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_two_processes_that_start_together_both_come_up(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.take(dft(line("CG", "5.00")))
+    wanted, made, both = known(bench), identities.of_chart, threading.Barrier(2)
+
+    def at_once(source: str, chart: dict[str, str]) -> frozenset[str]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(3)
+        return made(source, chart)
+
+    monkeypatch.setattr(identities, "of_chart", at_once)
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(identities.backfill, bench.store) for _ in range(2)]
+    assert [one.exception() for one in started] == [None, None]
+    assert known(bench) == wanted
 
 
 def test_an_account_whose_charges_name_another_record_is_known_by_that_one_alone(bench: Workbench) -> None:

@@ -46,9 +46,10 @@ def test_every_field_that_the_dft_map_reads_is_published_with_its_noun() -> None
             assert any(field == name and f"`{row['target']}`" in noun for name, noun in told), (row["target"], path)
 
 
-def test_every_path_that_the_invoice_map_reads_is_published_with_its_noun() -> None:
-    data = shipped("fhir-invoice")
-    told = {(cells[0].strip("`"), cells[4].strip("`")) for cells in rows("invoice")}
+@pytest.mark.parametrize("name", ["fhir-invoice", "fhir-chargeitem"])
+def test_every_path_that_a_map_of_fhir_reads_is_published_with_its_noun(name: str) -> None:
+    data = shipped(name)
+    told = {(cells[0].strip("`"), cells[4].strip("`")) for cells in rows(name)}
     wanted = {("account", path) for path in data["account"]}
     wanted |= {(row["target"], path) for row in [*data["message"], *data["charge"]] for path in listed(row["path"])}
     assert {(noun, path) for path, noun in told} == wanted
@@ -93,7 +94,7 @@ def test_all_of_ft1_is_published() -> None:
     assert {cells[0] for cells in rows("FT1")} == {f"FT1-{number}" for number in range(1, 32)}
 
 
-@pytest.mark.parametrize("name", ["hl7v2-dft", "fhir-invoice"])
+@pytest.mark.parametrize("name", ["hl7v2-dft", "fhir-invoice", "fhir-chargeitem"])
 def test_the_maps_that_are_published_load(name: str) -> None:
     assert mapfile.load(name).name == name
     assert all(postingmap.load(one).kinds for one in POSTINGS)
