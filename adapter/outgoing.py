@@ -26,5 +26,6 @@ def example(found: Sequence[Outcome], terms: Terms) -> Posting:
     return Posting(
         kind="payment", posting_id="P0EXAMPLE001", control_id="P0EXAMPLE001", amount=amount, paid_at=PAID_AT,
         posted_at=PAID_AT + dt.timedelta(seconds=2), timezone=facility.timezone, facility=facility.name,
-        medium="card/visa", provider_reference="pi_example", account=last.reading.account, chart=last.reading.chart,
+        medium="card/visa", provider_reference="pi_example", batch="EXAMPLE001",
+        account=last.reading.account, chart=last.reading.chart,
     )  # fmt: skip

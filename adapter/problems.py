@@ -18,8 +18,8 @@ _HELP = {
     "share": (
         "say which part of the charges is the patient's, it is never guessed: all (a private practice: patients pay"
         " everything), copay (only co-payment lines), self_pay (everything, for the PV1-20 classes listed in"
-        " self_pay_classes), net_of_insurance (FT1-11 minus FT1-15), balance (the message states what is owed), or a rule"
-        " of your own as {when: …, amount: …}"
+        " self_pay_classes), net_of_insurance (FT1-11 minus FT1-15), balance (the message states what is owed), or a"
+        " rule of your own as {when: …, amount: …}"
     ),
 }
 

@@ -126,7 +126,7 @@ class Desk:
     def stop(self) -> None:
         if self.serving is not None:
             self.serving.send_signal(signal.SIGTERM)
-            assert self.serving.wait(30) == 0
+            assert self.serving.wait(60) == 0
             self.serving = None
 
 
@@ -178,6 +178,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         made.serving.wait()
 
 
+@pytest.mark.timeout(300)  # it starts `serve` twice
 def test_a_person_gets_from_a_folder_of_messages_to_a_live_map(desk: Desk) -> None:
     told, before = blocks(), worked()
     assert {block.section[:2] for block in told} >= {f"{number}." for number in range(1, 10)}

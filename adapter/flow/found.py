@@ -72,7 +72,8 @@ class Finder(FhirReceiver):
             try:
                 if len(raw) > self.rules.max_bytes:
                     raise Refused(413, too_long(self.rules.max_bytes))
-                plan.append((identify(resource, raw, self.rules.kind, asked, self.rules.reads(), self._place), resource))
+                wanted = identify(resource, raw, self.rules.kind, asked, self.rules.reads(), self._place)
+                plan.append((wanted, resource))
             except Refused as refused:
                 result.refused.append(self._unasked(raw, now, refused))
         known = self._known([wanted for wanted, _ in plan])

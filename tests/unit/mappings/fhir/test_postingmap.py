@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import contextlib
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -116,7 +115,8 @@ def test_one_element_may_have_a_row_for_each_kind() -> None:
     other = ("{target: request.display, value: predecessor, kinds: [refund]}",)
     made = postingmap.parse(text + "".join(f"  - {row}\n" for row in rows + other))
     assert isinstance(made, FhirMap)
-    assert [row.value for row in movement.rows_for(made.rows, "refund") if row.place == "request.display"] == ["predecessor"]
+    of_refunds = movement.rows_for(made.rows, "refund")
+    assert [row.value for row in of_refunds if row.place == "request.display"] == ["predecessor"]
 
 
 def test_a_row_that_names_code_needs_words_for_each_way_to_pay() -> None:
