@@ -325,6 +325,9 @@ def _fits(
     for place, text in misfits(section, str(part.get("type")), part.get("share"), wanted, loaded):
         # What a rule of the share lacks is said at the rule, of whichever map.
         problems.add((*where, key) if place == ("map",) else (section, where[1], *place), text)
+    if section == "sources" and part.get("poll") and "ChargeItem" in getattr(loaded, "messages", ()):
+        text = f"looks for Invoices, and {wanted} reads ChargeItems: let their server send them, or tell of them"
+        problems.add((section, where[1], "poll"), text)
 
 
 def misfits(section: str, kind: str, share: Any, wanted: str, loaded: object) -> Iterator[tuple[tuple[str, ...], str]]:

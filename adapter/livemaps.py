@@ -116,13 +116,24 @@ class LiveMaps:
             elif now != one.pending:
                 one.pending = now
             else:
-                one.seen, one.pending = now, None
                 self._before()
-                self._changed(one)
+                one.seen, one.pending = now, None
+                self._change(one)
         self._tell()
         if self._looks % _SHADOWS == 0:
             shadows.over(self._flow)
         self._looks += 1
+
+    def _change(self, one: _Watched) -> None:
+        """Judge a changed map; a check that fails by itself refuses it, and says so: the other maps are still due."""
+        try:
+            self._changed(one)
+        except Interrupted:
+            raise
+        except Exception as error:
+            log.error("map.check_failed", exc_info=error, map=one.name)
+            said = f"an unexpected {type(error).__name__} while it was checked; save it again to have it checked anew"
+            self._refuse(one, [f"{one.path}: {said}"])
 
     def _changed(self, one: _Watched) -> None:
         now = self._force[one.use][one.places[0]]

@@ -143,7 +143,7 @@ class _Compiler:
         seen: set[str] = set()
         for document, spec in self.specs:
             for index, stop in enumerate(spec.stop):
-                if stop.cause in seen and not any(stop.cause == other.cause for other in spec.stop[:index]):
+                if stop.cause in seen:
                     continue
                 condition = rowcompiler.condition(document, ("stop", index, "when"), stop.when, MESSAGE, mine)
                 if condition is not None:

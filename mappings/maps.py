@@ -22,7 +22,8 @@ IGNORE = "ignore"  #: a meaning of the kinds table: this line is no money of our
 @lru_cache(maxsize=256)
 def release(version: str) -> tuple[int, ...]:
     """Return a version of HL7 v2 as numbers that compare; () for what is none."""
-    return tuple(int(part) for part in version.split(".")) if re.fullmatch(r"\d+(\.\d+)*", version) else ()
+    tidy = version.strip()
+    return tuple(int(part) for part in tidy.split(".")) if re.fullmatch(r"\d+(\.\d+)+", tidy, re.ASCII) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,10 @@ class Row:
     until: str = ""
 
     def is_for(self, version: str) -> bool:
-        """Say whether messages of this version have the row; one that states none is taken for a new one."""
-        newer = not version or not self.since or release(version) >= release(self.since)
-        return newer and (not self.until or (bool(version) and release(version) <= release(self.until)))
+        """Say whether messages of this version have the row; one that states none, or nonsense, is taken for new."""
+        stated = release(version)
+        newer = not stated or not self.since or stated >= release(self.since)
+        return newer and (not self.until or (bool(stated) and stated <= release(self.until)))
 
 
 @dataclass(frozen=True, slots=True)

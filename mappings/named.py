@@ -15,7 +15,7 @@ __all__ = ["OWED", "PATIENT", "owed", "patient"]
 #: Names of the values that `owed` gives.
 OWED = frozenset(
     {
-        "owed_type",  # Invoice; Account or Encounter where the charge came by HL7
+        "owed_type",  # Invoice; Account where a ChargeItem names one; Account or Encounter where the charge came by HL7
         "owed_reference",  # Invoice/12
         "owed_system",
         "owed_identifier",
@@ -31,7 +31,7 @@ _NUMBERS = (("PID-18", "Account", "AN"), ("PV1-19", "Encounter", "VN"))
 
 
 def owed(posting: Posting) -> dict[str, str]:
-    """Return what the payment is for: the Invoice, or the account or visit of which HL7 told us.
+    """Return what the payment is for: the Invoice, a ChargeItem's account, or the account or visit that HL7 told us of.
 
     What came by HL7 has no address on a FHIR server: it is named by its number (FHIR R4 §2.3.0.2, logical references).
     """
@@ -41,6 +41,14 @@ def owed(posting: Posting) -> dict[str, str]:
         return {
             "owed_type": "Invoice",
             "owed_reference": f"Invoice/{chart['Invoice.id']}" if chart.get("Invoice.id") else "",
+            "owed_system": system,
+            "owed_identifier": value,
+        }
+    if chart.get("Account.reference") or chart.get("Account.identifier"):
+        system, value = _token(chart.get("Account.identifier", ""))
+        return {
+            "owed_type": "Account",
+            "owed_reference": chart.get("Account.reference", ""),
             "owed_system": system,
             "owed_identifier": value,
         }

@@ -216,7 +216,7 @@ class _Reader(Rows):
         )
         negative = (quantity is not None and quantity < 0) or kind in _LOWERS
         if amount is None and len(self.problems) == before and "unit_price" in rows:
-            deleted = rows["amount"].paths[0].get(scope) is er7.NULL
+            deleted = any(path.get(scope) is er7.NULL for path in rows["amount"].paths)
             price: Money | None = None if deleted else self.value(rows["unit_price"], scope, f"{prefix}.unit_price")
             if price is not None:
                 negative = negative or price.minor < 0

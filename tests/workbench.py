@@ -186,7 +186,7 @@ class Workbench:
                 source, settings.facility, self.flow.maps[source], settings.version, settings.max_bytes,
                 settings.max_depth,
             )  # fmt: skip
-            receiver = FhirReceiver(rules, KnownInvoices(self.store, source))
+            receiver = FhirReceiver(rules, KnownInvoices(self.store, source, rules.kind))
             return [fate for body in bodies for fate in self.intake.commit(self._judged(receiver, body, now))]
         assert isinstance(settings, MllpSource)
         rules = SourceRules(

@@ -36,11 +36,11 @@ def lint(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Hold messages in files against the standard: what is missing, too long, of the wrong type, or not in its table.
+    """Hold messages in files against the standard.
 
-    A file holds one HL7 v2 message, several, a batch, or one FHIR resource as JSON. Values are never shown. Ends with 0
-    when there is nothing but notes, with 1 when there are errors or warnings, with 2 when a file, or a message in it,
-    cannot be read.
+    What is missing, too long, of the wrong type, or not in its table. A file holds one HL7 v2 message, several, a
+    batch, or one FHIR resource as JSON. Values are never shown. Ends with 0 when there is nothing but notes, with 1
+    when there are errors or warnings, with 2 when a file, or a message in it, cannot be read.
     """
     from chartpost.mappings.finding import unreadable
     from chartpost.mappings.hl7.structure import nearest

@@ -6,6 +6,7 @@
              translate.py, lines.py, share.py        stored messages become entries; a request follows the balance
              guard.py, gather.py                     what is old or too much waits for a person; asked once, not thrice
              invoice.py, fetch.py                    an Invoice states the whole: what it refers to is fetched first
+             chargeitem.py                           a ChargeItem states one line of an account
              notified.py, poll_fhir.py, found.py     Invoices that a subscription tells of, or that nobody sends
              notify.py, reach.py                     to whom and by which channel, or why to nobody; one neutral message
              pay.py, card.py                         the patient looks, presses pay, and is sent to the card page

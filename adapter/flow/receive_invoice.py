@@ -15,8 +15,8 @@ from chartpost.adapter.ledger.invoices import CHARGE_ITEM, INVOICE, Known, Seen
 from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Message
 from chartpost.mappings.fhir import jsontext
-from chartpost.mappings.fhir.outcome import Issue
 from chartpost.mappings.fhir.billed import BILLED
+from chartpost.mappings.fhir.outcome import Issue
 from chartpost.mappings.fhir.read import identity, item
 from chartpost.mappings.mapfile import Map
 
@@ -149,7 +149,7 @@ def rest_id(full_url: str | None, kind: str = INVOICE) -> str:
 
 
 def _elsewhere(earlier: Seen, wanted: Wanted) -> bool:
-    """Say whether what came before is on another account, or is another ChargeItem. Without an account it is nowhere."""
+    """Say whether what came before is on another account, or another ChargeItem. Without an account it is nowhere."""
     other = wanted.kind == CHARGE_ITEM and earlier.key != wanted.key
     return other or earlier.lane not in (wanted.lane, wanted.alone)
 

@@ -52,10 +52,17 @@ def share(rule: Rule, charge: Charge, reading: Reading, self_pay_classes: Sequen
         case "net_of_insurance":
             if charge.insurance is None or charge.insurance.minor <= 0:
                 return Share(None, "it states no insurance amount (share: net_of_insurance)")
+            if charge.insurance.currency != charge.amount.currency:
+                return _two_currencies(charge.insurance.currency, charge.amount.currency)
             sign = 1 if amount >= 0 else -1
             return Share(sign * max(0, abs(amount) - charge.insurance.minor), "amount less insurance")
         case "balance":
             return Share(None, "this source restates the balance (share: balance)")
+
+
+def _two_currencies(insurance: str, line: str) -> Share:
+    text = f"its insurance amount is in {insurance}, another currency than the line's ({line})"
+    return Share(None, text, text, "ask the sender which currency it means, or state it in the map: money USD")
 
 
 def _by_condition(rule: ShareRule, charge: Charge, reading: Reading) -> Share:
@@ -66,7 +73,11 @@ def _by_condition(rule: ShareRule, charge: Charge, reading: Reading) -> Share:
             return Share(None, f"the patient's is only what is `{rule.when}` (share)")
         amount = charge.amount.minor
         if rule.amount is not None:
-            amount = compile_condition(rule.amount, CHARGE).amount(values)
+            told = compile_condition(rule.amount, CHARGE)
+            covered = charge.insurance
+            if covered is not None and covered.currency != charge.amount.currency and "insurance" in told.names:
+                return _two_currencies(covered.currency, charge.amount.currency)
+            amount = told.amount(values)
     except Rejected as error:
         return Share(None, error.cause, error.cause, error.fix)
     if amount and (abs(amount) > abs(charge.amount.minor) or (amount < 0) != (charge.amount.minor < 0)):

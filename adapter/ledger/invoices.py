@@ -1,4 +1,4 @@
-"""What the ledger knows already of the Invoices or ChargeItems that a source sends: by resource id, and by identifier."""
+"""What the ledger knows already of the Invoices or ChargeItems of a source: by resource id, and by identifier."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from chartpost.adapter.web.fhir_capability import capability
 from chartpost.adapter.web.fhir_notified import heard
 from chartpost.adapter.web.fhir_outcome import fhir, said
 from chartpost.adapter.web.fhir_search import searchset, understood
-from chartpost.adapter.web.fhir_table import INTERACTIONS, KEPT, VERSIONS, Interaction, fits
+from chartpost.adapter.web.fhir_table import KEPT, VERSIONS, Interaction, fits, offered
 from chartpost.mappings.fhir.outcome import Issue, note
 
 #: Content types of FHIR's JSON, old names among them; no content type at all is taken for it.
@@ -130,16 +130,17 @@ class FhirFace:
         if found is None:
             return said(404, Issue("not-found", "no FHIR source is served at this address"))
         call, path = _Call(request, *found[:2]), found[2]
-        offered = {one.method: (one, hole) for one in INTERACTIONS if (hole := fits(one.path, path)) is not None}
+        table = offered(call.door.receiver.rules.kind)
+        here = {one.method: (one, hole) for one in table if (hole := fits(one.path, path)) is not None}
         method = "GET" if request.method == "HEAD" else request.method
-        kept = KEPT if not offered and method in ("POST", "PUT") and _RESOURCE.fullmatch(path) else None
-        one, hole = offered.get(method, (kept, {}))
+        kept = KEPT if not here and method in ("POST", "PUT") and _RESOURCE.fullmatch(path) else None
+        one, hole = here.get(method, (kept, {}))
         if (one is None or one.handler != "metadata") and not _authentic(request, call.door):
             _log.warning("fhir refused: not authentic", source=call.door.receiver.rules.source, status=401)
             issue = Issue("login", "send Authorization: Bearer with the token of this source")
             return said(401, issue, headers={"www-authenticate": 'Bearer realm="chartpost"'})
         if one is None:
-            return _not_offered(offered)
+            return _not_offered(here)
         if not _readable(request):
             return said(406, Issue("not-supported", "answers are application/fhir+json"))
         try:
@@ -163,7 +164,8 @@ class FhirFace:
     async def _handle(self, interaction: Interaction, call: _Call) -> Response:
         match interaction.handler:
             case "metadata":
-                return fhir(capability(call.door.receiver.rules.version, call.base, self._since))
+                rules = call.door.receiver.rules
+                return fhir(capability(rules.version, call.base, self._since, rules.kind))
             case "create":
                 condition = call.request.headers.get("if-none-exist", "")
                 return await self._take(call, Asked("create", if_none_exist=condition))
@@ -182,7 +184,7 @@ class FhirFace:
         receiver = call.door.receiver
         body = await whole_body(call.request, receiver.rules.max_bytes)
         if not body and asked.interaction == "bundle" and await run_in_threadpool(call.door.subscriptions.empty):
-            return said(200, note("the Invoices of this source are looked for now"))
+            return said(200, note(f"the {receiver.rules.kind}s of this source are looked for now"))
         _check_content(call.request, VERSIONS[receiver.rules.version][1])
         async with call.door.alone():
             now = self._clock()

@@ -34,17 +34,17 @@ def answered(
     if not judged.kind:
         return Answer(judged.status, {}, outcome(*judged.done[0].issues))
     if judged.kind in REST:
-        entries = [{"response": _response(done, fates, base, now)} for done in judged.done]
+        entries = [{"response": _response(judged, done, fates, base, now)} for done in judged.done]
         bundle: dict[str, Any] = {"resourceType": "Bundle", "type": f"{judged.kind}-response"}
         return Answer(200, {}, bundle | ({"entry": entries} if entries else {}))
     told = outcome(*_told(judged, fates))
     if judged.kind == "message":
         return Answer(200, {}, _message(judged.resource, told, base, now, version))
-    if judged.kind != "Invoice":
+    if judged.kind != judged.takes:
         return Answer(202, {}, told)
     [done] = judged.done
     number = _number(done, fates)
-    headers = {"location": _location(done, number, base), "etag": f'W/"{number}"'}
+    headers = {"location": _location(judged, done, number, base), "etag": f'W/"{number}"'}
     if wanted == "minimal":
         return Answer(done.status, headers, None)
     if wanted == "representation" and not done.message:
@@ -53,37 +53,38 @@ def answered(
 
 
 def _number(done: Done, fates: Sequence[Fate]) -> int:
-    """Return the message that stands for an Invoice: the version that we tell."""
+    """Return the message that stands for an Invoice or a ChargeItem: the version that we tell."""
     return done.message or fates[done.row].id
 
 
-def _location(done: Done, number: int, base: str) -> str:
-    return f"{base}/Invoice/{done.id}/_history/{number}"
+def _location(judged: Judgement, done: Done, number: int, base: str) -> str:
+    return f"{base}/{judged.takes}/{done.id}/_history/{number}"
 
 
-def _response(done: Done, fates: Sequence[Fate], base: str, now: dt.datetime) -> dict[str, Any]:
+def _response(judged: Judgement, done: Done, fates: Sequence[Fate], base: str, now: dt.datetime) -> dict[str, Any]:
     """The response of one entry (FHIR R4 §3.1.0.11.1)."""
     found: dict[str, Any] = {"status": f"{done.status} {HTTPStatus(done.status).phrase}"}
     if done.id:
         number = _number(done, fates)
-        found |= {"location": _location(done, number, base), "etag": f'W/"{number}"', "lastModified": instant(now)}
+        where = _location(judged, done, number, base)
+        found |= {"location": where, "etag": f'W/"{number}"', "lastModified": instant(now)}
     return found | {"outcome": outcome(*done.issues)} if done.issues else found
 
 
 def _told(judged: Judgement, fates: Sequence[Fate]) -> list[Issue]:
-    """Say of each Invoice where it is now; of the rest only how many there were."""
-    told = []
+    """Say of each Invoice or ChargeItem where it is now; of the rest only how many there were."""
+    told, kind = [], judged.takes
     for index, done in enumerate(judged.done):
-        where = "Invoice" if judged.kind == "Invoice" else f"Bundle.entry[{index}]"
+        where = kind if judged.kind == kind else f"Bundle.entry[{index}]"
         if done.message:
-            told.append(note(f"Invoice/{done.id} is here already, as message M{done.message}", where))
+            told.append(note(f"{kind}/{done.id} is here already, as message M{done.message}", where))
         elif done.id:
-            told.append(note(f"Invoice/{done.id} is stored as message M{_number(done, fates)}", where))
+            told.append(note(f"{kind}/{done.id} is stored as message M{_number(done, fates)}", where))
     others = sum(not done.id for done in judged.done)
     if others:
-        told.append(note(f"{others} other entries are kept with the Bundle, for its Invoices"))
-    if judged.kind != "Invoice" and others == len(judged.done):
-        told.append(Issue("not-found", "no Invoice was in it: nothing to bill", "Bundle.entry", "warning"))
+        told.append(note(f"{others} other entries are kept with the Bundle, for its {kind}s"))
+    if judged.kind != kind and others == len(judged.done):
+        told.append(Issue("not-found", f"no {kind} was in it: nothing to bill", "Bundle.entry", "warning"))
     return told
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from chartpost.adapter.flow.receive_fhir import Version
+from chartpost.mappings.fhir.billed import BILLED
 
 Handler = Literal["metadata", "create", "update", "bundle", "message", "search", "read", "other"]
 RECONCILIATION = "PaymentReconciliation"
@@ -27,10 +28,20 @@ INTERACTIONS = (
     Interaction("POST", "Invoice", "create", "Take an Invoice"),
     Interaction("PUT", "Invoice/{id}", "update", "Take the newest state of an Invoice"),
     Interaction("POST", "Invoice/{id}", "update", "The same, from a rest-hook that posts"),
+    Interaction("POST", "ChargeItem", "create", "Take a ChargeItem, where the map reads these"),
+    Interaction("PUT", "ChargeItem/{id}", "update", "Take the newest state of a ChargeItem"),
+    Interaction("POST", "ChargeItem/{id}", "update", "The same, from a rest-hook that posts"),
     Interaction("GET", RECONCILIATION, "search", "Search payments"),
     Interaction("POST", f"{RECONCILIATION}/_search", "search", "Search payments"),
     Interaction("GET", f"{RECONCILIATION}/{{id}}", "read", "Read a payment"),
 )
+
+
+def offered(kind: str) -> tuple[Interaction, ...]:
+    """Return what a source is offered whose map reads resources of this kind, and not those of the other one."""
+    others = BILLED.keys() - {kind}
+    return tuple(one for one in INTERACTIONS if one.path.partition("/")[0] not in others)
+
 
 #: What becomes of a resource that no address takes: it is refused, and kept for a person to see what was tried.
 KEPT = Interaction("", "", "other", "Keep and refuse")

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from chartpost.adapter.flow.receive_fhir import BUNDLES
 from chartpost.adapter.web.fhir_outcome import FHIR_JSON
 from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS, RECONCILIATION, Interaction
+from chartpost.mappings.fhir.billed import BILLED
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "search": {"200": "Bundle"},
     "read": {"200": RECONCILIATION},
 }
-_BODIES = {"create": "Invoice", "update": "Invoice", "bundle": "Charges", "message": "Message"}
+_BODIES = {"bundle": "Charges", "message": "Message"}
 _ANSWERED = ["transaction-response", "batch-response", "message", "searchset"]
 _REFUSALS = {
     "400": "It is not what this address takes",
@@ -35,7 +36,7 @@ _REFUSALS = {
     "412": "The version in If-Match is not the newest",
     "413": "It is too large, or too much at once",
     "415": "Only JSON in UTF-8, of the source's version of FHIR, is taken",
-    "422": "It would bill one Invoice on two accounts",
+    "422": "It would bill one Invoice or ChargeItem on two accounts",
     "503": "It could not be stored: send it again",
 }
 #: handler → the refusals that it knows, besides 401 for everybody.
@@ -60,7 +61,7 @@ def document(url: str) -> Json:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "Invoice": _resource("Invoice", id={"type": "string", "pattern": "^[A-Za-z0-9.-]{0,64}$"}),
+                **{name: _resource(name, id={"type": "string", "pattern": "^[A-Za-z0-9.-]{0,64}$"}) for name in BILLED},
                 "Charges": _resource("Bundle", type={"enum": [*BUNDLES]}),
                 "Bundle": _resource("Bundle", type={"enum": _ANSWERED}),
                 "Message": _resource("Bundle", type={"const": "message"}),
@@ -140,8 +141,9 @@ def _operation(one: Interaction) -> Json:
     if one.handler == "metadata":
         return operation | {"security": []}
     responses["401"] = _says("No token, or not this source's", "OperationOutcome")
-    if one.handler in _BODIES:
-        schema = {"$ref": f"#/components/schemas/{_BODIES[one.handler]}"}
+    taken = one.path.partition("/")[0]
+    if one.handler in _BODIES or taken in BILLED:
+        schema = {"$ref": f"#/components/schemas/{_BODIES.get(one.handler, taken)}"}
         operation["requestBody"] = {"required": True, "content": {FHIR_JSON: {"schema": schema}}}
     elif one.method == "POST":
         form = {"type": "object", "properties": {name: {"type": "string"} for name, *_ in PARAMETERS}}

@@ -266,3 +266,21 @@ def test_what_is_in_force_is_a_figure_too(bench, live, site):
     told = {sample.labels["place"]: sample.value for sample in found["chartpost_map_refused"].samples}
     assert told == {"all": 1.0, "chart": 0.0}
     assert all(set(json.loads(row)) == {"map", "refused"} for row in rows)
+
+
+def test_a_map_whose_check_fails_unexpectedly_is_refused_and_the_other_maps_are_looked_at(bench, live, site, out):
+    before, other = bench.flow.maps["all"].label, bench.flow.outbound["chart"].label
+
+    def breaks(kind, path, stop):
+        if kind == "charges":
+            raise OSError("no more processes")
+        return here(kind, path, stop)
+
+    live._judge = breaks
+    put(site, MENDED)
+    put(out, OUT + "note: another text\n")
+    look(live)
+    assert bench.flow.maps["all"].label == before
+    assert bench.flow.outbound["chart"].label != other
+    (hold,) = bench.rows(tables.hold, state="open")
+    assert (hold.cause, "OSError" in hold.text) == ("map_refused", True)

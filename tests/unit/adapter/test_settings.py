@@ -315,3 +315,5 @@ def test_a_source_that_polls_names_its_server_and_what_it_asks_for(tmp_path):
         assert "sources.other.poll.query" in problem
     [problem] = found("{server: there, every: 0}")
     assert "greater than 0" in problem
+    source += "    map: fhir-chargeitem\n"
+    assert any("looks for Invoices, and fhir-chargeitem reads ChargeItems" in one for one in found("{server: there}"))

@@ -226,3 +226,32 @@ def test_a_map_that_reads_adt_must_know_patients_by_their_number(tmp_path: Path)
     found = problems(site(tmp_path, "extends: hl7v2-dft\nmessages: [DFT^P03, ADT^A08]\nwithout: [chart.PID-3]\n"))
     assert len(found) == 1
     assert found[0].startswith("site.yaml:2:1: an ADT names patients by PID-3")
+
+
+@pytest.mark.parametrize("stated", ["2.5.1A", "V2.3", "2", "2.x", "2.3 "])
+def test_a_version_that_is_none_is_read_as_a_new_one_so_that_no_quantity_is_taken_for_an_amount(
+    tmp_path: Path, stated: str
+) -> None:
+    text = MESSAGE.replace("|2.5.1", f"|{stated}").replace("|XX|", "|CG|")
+    usual = reading(site(tmp_path, "extends: hl7v2-dft\n"), MESSAGE.replace("|XX|", "|CG|"))
+    found = reading(site(tmp_path, "extends: hl7v2-dft\n"), text)
+    assert [line.amount for line in found.charges] == [line.amount for line in usual.charges]
+
+
+def test_a_stop_that_a_site_states_itself_replaces_every_rule_of_that_cause_below_it(tmp_path: Path) -> None:
+    rule = "{{when: my.class == '{}', cause: collections, text: {}}}"
+    codes = "message: [{target: my.class, path: ZPR-2}]\ntables: {kinds: {codes: {XX: charge}}}\n"
+    below = f"stop: [{rule.format('QQ', 'one')}, {rule.format('SP', 'two')}]\n"
+    site(tmp_path, f"extends: hl7v2-dft\n{codes}{below}", "base.yaml")
+    assert [stop.text for stop in reading(str(tmp_path / "base.yaml")).stops] == ["two"]
+    own = f"extends: base.yaml\nstop: [{rule.format('ZZ', 'mine')}]\n"
+    assert reading(site(tmp_path, own)).stops == ()
+
+
+def test_an_amount_that_is_deleted_in_its_second_place_is_not_replaced_by_a_unit_price(tmp_path: Path) -> None:
+    codes = "tables: {kinds: {codes: {XX: charge}}}\n"
+    rows = "charge:\n  - {target: amount, path: [ZPR-9, FT1-11], transform: money}\n"
+    text = f"extends: hl7v2-dft\n{rows}  - {{target: unit_price, path: FT1-22, transform: money}}\n{codes}"
+    line = 'FT1|9|||20260504||CG|C9|||1|""|||||||||||50.00'
+    with pytest.raises(ValueError, match="no amount"):
+        reading(site(tmp_path, text), MESSAGE.rstrip("\r") + f"\r{line}\r")

@@ -33,7 +33,8 @@ def item(
     if number is not None:
         resource["identifier"] = [{"system": "https://clinic.example.org/items", "value": number}]
     if account is not None:
-        resource["account"] = [{"reference": account} if isinstance(account, str) else account]
+        named = [{"reference": account}] if isinstance(account, str) else account
+        resource["account"] = named if isinstance(named, list) else [named]
     text = json.dumps(resource | more)
     if price is not None:
         text = text[:-1] + f', "priceOverride": {{"value": {price}, "currency": "USD"}}}}'
@@ -115,7 +116,7 @@ def test_a_planned_line_is_nothing_yet_and_after_it_was_billable_a_question(benc
         (item(None), "unreadable_line", "priced elsewhere"),
         (item("50.00", "unknown"), "unreadable_line", "its status is unknown"),
         (item("50.00").replace(b'"USD"', b'"EUR"'), "currency", "EUR"),
-        (item("5.00", account=None, **{"account": [{"reference": "Account/1"}, {"reference": "Account/2"}]}),
+        (item("5.00", account=[{"reference": "Account/1"}, {"reference": "Account/2"}]),
          "unreadable_line", "several accounts"),
     ],
 )  # fmt: skip
@@ -129,7 +130,7 @@ def test_what_does_not_say_where_or_how_much_is_held_and_owes_nothing(bench, tak
 def test_a_line_that_gets_its_account_later_is_taken_then(bench, take):
     take(item("50.00", account=None))
     assert take(item("50.00")).state == "translated"
-    assert bench.status == 201 or bench.status == 200
+    assert bench.status == 200, "the same one, so it is an update"
     assert amounts(bench) == [("charge", 5000)]
 
 
@@ -150,7 +151,8 @@ def test_one_line_is_never_owed_on_two_accounts_and_may_move_once_it_was_aborted
     take(item("50.00"))
     assert take(item("50.00", account="Account/13")).reason.startswith("ChargeItem.identifier: this ChargeItem came")
     assert bench.status == 422
-    take(item(None, "aborted"), item("50.00", account="Account/13"))
+    take(item(None, "aborted"))
+    take(item("50.00", account="Account/13"))
     assert sorted((row.number, row.balance) for row in bench.rows(tables.account)) == [
         (b"Account/12", 0), (b"Account/13", 5000),
     ]  # fmt: skip
@@ -172,7 +174,7 @@ def test_an_account_is_named_by_its_number_where_the_reference_says_it(bench, ta
 
 
 def test_an_invoice_is_not_taken_by_a_source_of_charge_items_and_is_passed_over_in_a_bundle(bench, take):
-    invoice = {"resourceType": "Invoice", "id": "i", "status": "issued"}
+    invoice = {"resourceType": "Invoice", "status": "issued"}
     bench.receive(json.dumps(invoice).encode(), source="items")
     assert bench.status == 404
     entries = [{"resource": invoice}, {"resource": json.loads(item("5.00"))}]

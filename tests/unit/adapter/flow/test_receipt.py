@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from workbench import configuration, dft, line
 
-from chartpost.adapter.flow import receipt, release
+from chartpost.adapter.flow import receipt, resend
 from chartpost.adapter.ledger import errands, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.senders.broker import Options
@@ -166,7 +166,7 @@ def resent(engine, posting):
     """Have the posting refused, and send it again."""
     hand_over(engine)
     say(engine, ack("AE", posting.control_id))
-    assert release.resend(engine.flow, posting.public_id, by="ada").done
+    assert resend.resend(engine.flow, posting.public_id, by="ada").done
     assert engine.work("post") == ["post"]
     assert now(engine).control_id == f"{posting.control_id}-2"
 
@@ -187,7 +187,7 @@ def test_silence_is_counted_from_the_last_copy(engine, posting):
     hand_over(engine)
     engine.clock.advance(minutes=20)
     say(engine, ack("AE", posting.control_id))
-    release.resend(engine.flow, posting.public_id, by="ada")
+    resend.resend(engine.flow, posting.public_id, by="ada")
     engine.work("post")
     hand_over(engine)
     assert wait(engine, minutes=11) == []

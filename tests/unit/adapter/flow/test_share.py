@@ -200,3 +200,11 @@ def test_the_flow_asks_for_what_the_rule_says_and_holds_what_it_cannot_tell(benc
     held = bench.take(dft(line("CG", "40.00"), account="A-2"), source="unsure")
     assert held.state == "held"
     assert "empty is insurance" in bench.one(tables.hold).text
+
+
+@pytest.mark.parametrize("rule", ["net_of_insurance", ShareRule(when="insurance > 0", amount="amount - insurance")])
+def test_an_insurance_amount_of_another_currency_is_not_taken_off_but_holds_the_line(rule):
+    said = charge(Kind.CHARGE, 10000, 8000).model_copy(update={"insurance": Money(minor=8000, currency="EUR")})
+    found = share(rule, said, visit(), [])
+    assert found.amount is None
+    assert "currency" in found.problem

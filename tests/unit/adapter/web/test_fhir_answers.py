@@ -17,7 +17,7 @@ from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.web.fhir_answers import answered
 from chartpost.adapter.web.fhir_capability import capability
 from chartpost.adapter.web.fhir_search import Query, searchset
-from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS
+from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS, offered
 from chartpost.mappings import mapfile
 from chartpost.mappings.fhir import jsontext
 
@@ -51,9 +51,23 @@ def test_the_capability_statement_is_valid_and_tells_what_is_routed(version: Ver
         ("PaymentReconciliation", "read"), ("PaymentReconciliation", "search-type"),
     }  # fmt: skip
     others = "a search and an update by POST, metadata, two addresses of Bundles, the operation"
-    assert len(INTERACTIONS) == len(told) + 6, others
+    assert len(offered("Invoice")) == len(offered("ChargeItem")) == len(told) + 6, others
+    assert set(INTERACTIONS) == {*offered("Invoice"), *offered("ChargeItem")}
     assert [one["name"] for one in rest["resource"][1]["searchParam"]] == [one.name for one in PARAMETERS]
     assert statement["fhirVersion"] == {"R4": "4.0.1", "R4B": "4.3.0", "R5": "5.0.0"}[version]
+
+
+@every_version
+def test_where_the_map_reads_charge_items_they_are_offered_in_the_place_of_invoices(version: Version) -> None:
+    statement = valid(capability(version, BASE, NOW, "ChargeItem"), version)
+    offers = {one["type"]: [each["code"] for each in one["interaction"]] for one in statement["rest"][0]["resource"]}
+    assert offers == {"ChargeItem": ["create", "update"], "PaymentReconciliation": ["search-type", "read"]}
+    item = {"resourceType": "ChargeItem", "status": "billable", "id": "17"}
+    rules = FhirRules("ehr", "lakeside", mapfile.load("fhir-chargeitem"), version)
+    judged = FhirReceiver(rules).judge(json.dumps(item).encode(), 1, Asked("update", "17"))
+    fates = [Fate(4, one.row.state, one.row.ack_code) for one in judged.receipts]
+    told = answered(judged, fates, base=BASE, now=NOW, version=version, wanted="")
+    assert (told.status, told.headers["location"]) == (201, f"{BASE}/ChargeItem/17/_history/4")
 
 
 INVOICE = {"resourceType": "Invoice", "status": "issued", "id": "17"}

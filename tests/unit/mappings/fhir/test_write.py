@@ -162,6 +162,8 @@ def test_an_object_without_a_value_leaves_no_constants_behind() -> None:
         ({"Invoice.identifier": "|7"}, {"type": "Invoice", "identifier": {"value": "7"}}),
         ({"Invoice.identifier": "7"}, {"type": "Invoice", "identifier": {"value": "7"}}),
         ({}, {"type": "Account", "identifier": {"value": "K-30101"}}),
+        ({"Account.reference": "Account/12"}, {"reference": "Account/12", "type": "Account"}),
+        ({"Account.identifier": "urn:a|K-7"}, {"type": "Account", "identifier": {"system": "urn:a", "value": "K-7"}}),
         ({"PID-18": '""^^^L', "PV1-19": "V1"}, {"type": "Account", "identifier": {"value": "K-30101"}}),
     ],
 )
