@@ -55,6 +55,22 @@ class _Watched:
         return Path(self.path).name
 
 
+def unproven(flow: Flow) -> list[str]:
+    """Return how the maps of charges that were changed since the last run break their goldens.
+
+    A text that was refused while it ran must not come into force by a restart: the one before it is nowhere any more.
+    """
+    with flow.store.read() as connection:
+        before = {(row["use"], row["place"]): row["map"] for row in maps_in_force.in_force(connection)}
+    paths = {
+        source.map: None
+        for name, source in flow.settings.sources.items()
+        if flow.maps[name].files and before.get(("source", name)) != flow.maps[name].label
+    }
+    fix = "correct the map, or make the golden anew and read it (chartpost map try --golden)"
+    return [f"{problem}; {fix}" for path in paths for problem in livecheck.judge("charges", path).problems]
+
+
 class LiveMaps:
     """Looks after the maps of one flow, in a thread of its own."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from sqlalchemy import text
 
-from chartpost.adapter import assembly, figures, smart
+from chartpost.adapter import assembly, figures, livemaps, smart
 from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError, Transient
@@ -74,6 +74,8 @@ def serve(settings: Settings, data: Path) -> int:
         if neighbour is not None:
             settings = settings.resolve_sandbox(neighbour.ready())
         flow = assembly.make_flow(settings, keys, store, settings.public_url or url_of(opened.web))
+        if problems := livemaps.unproven(flow):
+            raise ConfigurationError(problems)
         import uvloop
 
         return uvloop.run(_House(flow, opened).run())

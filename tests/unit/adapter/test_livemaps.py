@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from workbench import configuration, dft, line
 
-from chartpost.adapter import goldens, livecheck, status
+from chartpost.adapter import goldens, livecheck, livemaps, status
 from chartpost.adapter.assembly import rules, wire
 from chartpost.adapter.flow.receive import Receiver
 from chartpost.adapter.flow.translate import batch
@@ -284,3 +284,27 @@ def test_a_map_whose_check_fails_unexpectedly_is_refused_and_the_other_maps_are_
     assert bench.flow.outbound["chart"].label != other
     (hold,) = bench.rows(tables.hold, state="open")
     assert (hold.cause, "OSError" in hold.text) == ("map_refused", True)
+
+
+def test_a_text_that_breaks_its_goldens_does_not_come_into_force_by_a_restart_either(bench, live, site):
+    folder = site.with_suffix("")
+    folder.mkdir()
+    file = folder / "first.hl7"
+    file.write_bytes(dft(line("CO", "25.00")))
+    map = mapfile.parse(site.read_text(), str(site))
+    terms = goldens.terms(map, "copay")
+    [found] = goldens.outcomes(map, terms, [file])
+    goldens.write(file, goldens.golden(map, terms, found))
+    assert livemaps.unproven(bench.flow) == []
+    put(site, SITE + "tables: {kinds: {codes: {CO: charge}}}\n")
+    look(live)
+    assert maps(bench)["source", "all"]["refused"]
+    mapfile.load.cache_clear()
+    bench.use(bench.flow.settings)  # as after a restart: what lies on the disk is read
+    [problem, *_] = livemaps.unproven(bench.flow)
+    assert "first.hl7" in problem
+    assert "make the golden anew" in problem
+    put(site, SITE)
+    mapfile.load.cache_clear()
+    bench.use(bench.flow.settings)
+    assert livemaps.unproven(bench.flow) == []
