@@ -210,7 +210,7 @@ def batches(file: YamlFile, problems: Problems) -> None:
     by_day = [name for name, part in _section(file, "destinations").items() if part.get("batch") == "day"]
     if not by_day:
         return
-    from chartpost.adapter.flow.batch import short
+    from chartpost.adapter.flow.posting.batch import short
 
     for destination in by_day:
         named: dict[str, str] = {}

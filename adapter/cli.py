@@ -135,7 +135,7 @@ def link(
     from sqlalchemy import select
 
     from chartpost.adapter import settings
-    from chartpost.adapter.flow.link import token
+    from chartpost.adapter.flow.asking.link import token
     from chartpost.adapter.keys import data_keys
     from chartpost.adapter.ledger.tables import request as requests
 

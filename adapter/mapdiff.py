@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow import reading, share
+from chartpost.adapter.flow.charges import reading, share
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.tables import message

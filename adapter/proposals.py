@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chartpost.adapter.flow.release import BESIDE, IN_DOUBT, STOPPED
+from chartpost.adapter.flow.deciding.release import BESIDE, IN_DOUBT, STOPPED
 from chartpost.adapter.ledger.holds import unknown_code
 from chartpost.mappings.mapfile import IGNORE
 from chartpost.mappings.model import Kind, Problem

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from chartpost.adapter.flow.charges.typed import TYPED
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.flow.typed import TYPED
 from chartpost.adapter.ledger import holds
 from chartpost.adapter.ledger.tables import cursor, entry, message, payment, posting
 from chartpost.adapter.settings import Settings, Shadow

@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter import assembly, checks
-from chartpost.adapter.flow import notify, reading, translate
+from chartpost.adapter.flow.asking import notify
+from chartpost.adapter.flow.charges import reading, translate
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.keys import Keys
 from chartpost.adapter.ledger import states

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, create_engine, func, select
 
 from chartpost.adapter import proposals
-from chartpost.adapter.flow import reading
+from chartpost.adapter.flow.charges import reading
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.flow.release import WAIVABLE
+from chartpost.adapter.flow.deciding.release import WAIVABLE
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import hold, message

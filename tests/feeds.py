@@ -7,7 +7,7 @@ import threading
 from typing import Any
 from uuid import uuid4
 
-from chartpost.adapter.flow.receive import SourceRules
+from chartpost.adapter.flow.door.receive import SourceRules
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.store import Store

@@ -15,10 +15,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from chartpost.adapter.flow.found import Finder
-from chartpost.adapter.flow.notified import Subscriptions
-from chartpost.adapter.flow.receive_fhir import FhirRules, Version
-from chartpost.adapter.flow.reconciliations import Reconciliations
+from chartpost.adapter.flow.door.found import Finder
+from chartpost.adapter.flow.door.notified import Subscriptions
+from chartpost.adapter.flow.door.receive_fhir import FhirRules, Version
+from chartpost.adapter.flow.posting.reconciliations import Reconciliations
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store

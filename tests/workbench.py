@@ -24,10 +24,13 @@ from sqlalchemy import Table, select
 
 from chartpost.adapter.assembly import make_flow
 from chartpost.adapter.errors import ChartpostError
-from chartpost.adapter.flow import ERRANDS, link, record, translate, worker
+from chartpost.adapter.flow import ERRANDS, worker
+from chartpost.adapter.flow.asking import link
+from chartpost.adapter.flow.charges import translate
+from chartpost.adapter.flow.door.receive import Receiver, SourceRules
+from chartpost.adapter.flow.door.receive_fhir import Asked, FhirReceiver, FhirRules
 from chartpost.adapter.flow.gate import Gate
-from chartpost.adapter.flow.receive import Receiver, SourceRules
-from chartpost.adapter.flow.receive_fhir import Asked, FhirReceiver, FhirRules
+from chartpost.adapter.flow.paying import record
 from chartpost.adapter.keys import Keys
 from chartpost.adapter.ledger import columns, states, tables
 from chartpost.adapter.ledger.intake import Fate, Intake, Row

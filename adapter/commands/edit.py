@@ -12,7 +12,7 @@ from chartpost.adapter.commands.release import By, tell
 from chartpost.adapter.commands.shared import AsJson, Config, Where, deciding, number_of, person, screen, where
 
 if TYPE_CHECKING:
-    from chartpost.adapter.flow.edit import Draft
+    from chartpost.adapter.flow.deciding.edit import Draft
 
 
 def edit(
@@ -49,8 +49,8 @@ def edit(
         text = file.read_bytes() if file is not None else None
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--file") from None
-    from chartpost.adapter.flow import edit as flow_edit
-    from chartpost.adapter.flow.decide import No
+    from chartpost.adapter.flow.deciding import edit as flow_edit
+    from chartpost.adapter.flow.deciding.decide import No
 
     with deciding(*where(context, config, data)) as flow:
         try:

@@ -23,7 +23,7 @@ from chartpost.adapter.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from chartpost.adapter.flow.decide import Release
+    from chartpost.adapter.flow.deciding.decide import Release
     from chartpost.adapter.ledger.store import Store
 
 holds = typer.Typer(rich_markup_mode=None)
@@ -53,7 +53,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Close holds and try again what waits, as if it came now."""
-    from chartpost.adapter.flow import release
+    from chartpost.adapter.flow.deciding import release
 
     with deciding(*where(context, config, data)) as flow:
         numbers = _numbers(flow.store, chosen, cause, like)
@@ -76,7 +76,7 @@ def dismiss(
 
     A held message is ignored for good.
     """
-    from chartpost.adapter.flow import release
+    from chartpost.adapter.flow.deciding import release
 
     if not why.strip():
         raise typer.BadParameter("say why, for whoever asks later", param_hint="--why")
@@ -99,7 +99,7 @@ def resend(
 
     Refused ones, and with --yes those whose answer nobody knows.
     """
-    from chartpost.adapter.flow.resend import resend as send_again
+    from chartpost.adapter.flow.posting.resend import resend as send_again
 
     with deciding(*where(context, config, data)) as flow:
         tell([send_again(flow, one, by=by or person(), sure=sure) for one in dict.fromkeys(chosen)], as_json)
@@ -114,7 +114,7 @@ def _postings(context: typer.Context, data: Data = DATA, config: Config = None, 
 
 def _numbers(store: Store, chosen: list[str] | None, cause: str, like: str) -> list[int]:
     """Return the holds that are meant, each once and in the order of arrival: what came first counts first."""
-    from chartpost.adapter.flow.release import open_holds
+    from chartpost.adapter.flow.deciding.release import open_holds
 
     if sum(map(bool, (chosen, cause, like))) != 1:
         raise typer.BadParameter("name holds, as in H4 H5, or all of one cause with --cause, or --like one of them")

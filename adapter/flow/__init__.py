@@ -24,22 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chartpost.adapter.flow import (
-    acknowledge,
-    deliver,
-    expire,
-    fetch,
-    gather,
-    inspect,
-    notified,
-    notify,
-    poll_fhir,
-    post,
-    receipt,
-    record,
-    settle,
-)
+from chartpost.adapter.flow.asking import expire, gather, notify
 from chartpost.adapter.flow.context import TRANSLATE, Flow
+from chartpost.adapter.flow.door import acknowledge, fetch, inspect, notified, poll_fhir
+from chartpost.adapter.flow.paying import record
+from chartpost.adapter.flow.posting import deliver, post, receipt, settle
 from chartpost.adapter.ledger.errands import Errand
 
 __all__ = ["ERRANDS", "TRANSLATE", "Step"]

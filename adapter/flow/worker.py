@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import ERRANDS, TRANSLATE, deliver, post, receipt, translate
+from chartpost.adapter.flow import ERRANDS, TRANSLATE
 from chartpost.adapter.flow.backoff import delay
+from chartpost.adapter.flow.charges import translate
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.gate import Gate, Stop
+from chartpost.adapter.flow.posting import deliver, post, receipt
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.tables import message, posting

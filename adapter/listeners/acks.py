@@ -6,7 +6,7 @@ import datetime as dt
 import secrets
 from collections.abc import Sequence
 
-from chartpost.adapter.flow.receive import Receipt
+from chartpost.adapter.flow.door.receive import Receipt
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.mappings.hl7.ack import ack
 

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import exc
 
 from chartpost.adapter.errors import CannotStore
-from chartpost.adapter.flow import receive_fhir
-from chartpost.adapter.flow.receive import Receipt, Receiver, SourceRules
-from chartpost.adapter.flow.receive_fhir import FhirReceiver
+from chartpost.adapter.flow.door import receive_fhir
+from chartpost.adapter.flow.door.receive import Receipt, Receiver, SourceRules
+from chartpost.adapter.flow.door.receive_fhir import FhirReceiver
 from chartpost.adapter.framing import HEAD, Oversize
 from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate, Intake

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from chartpost.adapter.errors import CannotStore
-from chartpost.adapter.flow.receive import Receipt
+from chartpost.adapter.flow.door.receive import Receipt
 from chartpost.adapter.ledger.intake import Fate, Intake
 from chartpost.adapter.ledger.states import Message
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from chartpost.adapter import log as logs
 from chartpost.adapter.dropfolder import Claim, DropFolder
 from chartpost.adapter.errors import CannotStore, Transient
-from chartpost.adapter.flow import files
+from chartpost.adapter.flow.door import files
 from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.states import Message

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from chartpost.adapter.flow.door.receive import Receipt, Receiver, SourceRules
 from chartpost.adapter.flow.gate import Gate
-from chartpost.adapter.flow.receive import Receipt, Receiver, SourceRules
 from chartpost.adapter.framing import END, START, Deframer, frame
 from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from chartpost.adapter import smart
-from chartpost.adapter.flow import pay, record
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.paying import pay, record
 from chartpost.adapter.web import fhir_outcome, pages
 from chartpost.adapter.web.bursts import Bursts
 from chartpost.adapter.web.guard import Guard, security_headers

@@ -25,12 +25,12 @@ from starlette.types import Receive, Scope, Send
 
 from chartpost.adapter import log
 from chartpost.adapter.errors import CannotStore
-from chartpost.adapter.flow.found import turn
-from chartpost.adapter.flow.notified import Subscriptions
-from chartpost.adapter.flow.receive import Receipt
-from chartpost.adapter.flow.receive_fhir import NOTIFICATION, FhirReceiver, too_long
-from chartpost.adapter.flow.receive_invoice import ID, Asked, Refused
-from chartpost.adapter.flow.reconciliations import Reconciliations, UnknownPage
+from chartpost.adapter.flow.door.found import turn
+from chartpost.adapter.flow.door.notified import Subscriptions
+from chartpost.adapter.flow.door.receive import Receipt
+from chartpost.adapter.flow.door.receive_fhir import NOTIFICATION, FhirReceiver, too_long
+from chartpost.adapter.flow.door.receive_invoice import ID, Asked, Refused
+from chartpost.adapter.flow.posting.reconciliations import Reconciliations, UnknownPage
 from chartpost.adapter.ledger.columns import micros
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.ledger.store import Clock, utc_now

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from chartpost.adapter.flow.receive_fhir import REST, Judgement, Version
-from chartpost.adapter.flow.receive_invoice import ID, Done
-from chartpost.adapter.flow.reconciliations import instant
+from chartpost.adapter.flow.door.receive_fhir import REST, Judgement, Version
+from chartpost.adapter.flow.door.receive_invoice import ID, Done
+from chartpost.adapter.flow.posting.reconciliations import instant
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.mappings.fhir.outcome import Issue, note, outcome
 

@@ -6,7 +6,7 @@ import datetime as dt
 from importlib.metadata import version as version_of
 from typing import Any
 
-from chartpost.adapter.flow.receive_fhir import BUNDLES, Version
+from chartpost.adapter.flow.door.receive_fhir import BUNDLES, Version
 from chartpost.adapter.web.fhir_outcome import FHIR_JSON
 from chartpost.adapter.web.fhir_table import PARAMETERS, RECONCILIATION, VERSIONS, offered
 

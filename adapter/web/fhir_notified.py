@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow.notified import Subscriptions
+from chartpost.adapter.flow.door.notified import Subscriptions
 from chartpost.adapter.web.fhir_outcome import said
 from chartpost.mappings.fhir.jsontext import FhirError
 from chartpost.mappings.fhir.notification import notification

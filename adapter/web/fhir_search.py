@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from chartpost.adapter.flow.receive_invoice import ID, Refused
-from chartpost.adapter.flow.reconciliations import SYSTEM, Page, Reference, Search, instant
+from chartpost.adapter.flow.door.receive_invoice import ID, Refused
+from chartpost.adapter.flow.posting.reconciliations import SYSTEM, Page, Reference, Search, instant
 from chartpost.adapter.web.fhir_table import RECONCILIATION
 from chartpost.mappings.fhir.outcome import Issue
 

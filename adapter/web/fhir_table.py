@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from chartpost.adapter.flow.receive_fhir import Version
+from chartpost.adapter.flow.door.receive_fhir import Version
 from chartpost.mappings.fhir.billed import BILLED
 
 Handler = Literal["metadata", "create", "update", "bundle", "message", "search", "read", "other"]

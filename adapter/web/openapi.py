@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chartpost.adapter.flow.receive_fhir import BUNDLES
+from chartpost.adapter.flow.door.receive_fhir import BUNDLES
 from chartpost.adapter.web.fhir_outcome import FHIR_JSON
 from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS, RECONCILIATION, Interaction
 from chartpost.mappings.fhir.billed import BILLED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from chartpost.adapter.flow.pay import PayView
+from chartpost.adapter.flow.paying.pay import PayView
 from chartpost.adapter.web.amount import plain, shown, symbol
 from chartpost.adapter.web.render import Tone, note, page
 from chartpost.adapter.web.words import Words

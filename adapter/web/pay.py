@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from chartpost.adapter import log
-from chartpost.adapter.flow.pay import PayRefused, PayView
+from chartpost.adapter.flow.paying.pay import PayRefused, PayView
 from chartpost.adapter.web import pages
 from chartpost.adapter.web.amount import AmountError, read_amount
 from chartpost.adapter.web.body import whole_body

@@ -15,7 +15,7 @@ from killer import Child, Passage, product, read, sandbox
 from people import Patient, link_or_hold, send
 from sqlalchemy import func, select
 
-from chartpost.adapter.flow.card import LIVE
+from chartpost.adapter.flow.paying.card import LIVE
 from chartpost.adapter.ledger.tables import account, attempt, card_session, entry
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chartpost.adapter.flow import wording
+from chartpost.adapter.flow.asking import wording
 from chartpost.adapter.settings import Facility
 
 LINK = "https://pay.example.org/p/0_5g-LAqAUHb4NMJhEWpiQ"

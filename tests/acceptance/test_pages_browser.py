@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from chartpost.adapter.flow.pay import PayView
+from chartpost.adapter.flow.paying.pay import PayView
 from chartpost.adapter.web.app import internal_app, web_face
 from chartpost.mappings.model import Money
 

@@ -7,8 +7,8 @@ import sys
 
 import uvloop
 
+from chartpost.adapter.flow.door.receive import SourceRules
 from chartpost.adapter.flow.gate import Gate
-from chartpost.adapter.flow.receive import SourceRules
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.listeners.committer import Committer

@@ -14,7 +14,8 @@ from feeds import Collector
 from workbench import Workbench, configuration, dft, line
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow import receipt, worker
+from chartpost.adapter.flow import worker
+from chartpost.adapter.flow.posting import receipt
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.settings import Destination
 from chartpost.queues.consumer import DEAD_REASON, Consumer

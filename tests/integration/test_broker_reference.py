@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from chartpost.adapter.flow import TRANSLATE, receipt, worker
+from chartpost.adapter.flow import TRANSLATE, worker
+from chartpost.adapter.flow.posting import receipt
 from chartpost.adapter.ledger import errands
 from chartpost.adapter.listeners.broker import Unheard
 from chartpost.mappings import codecs

@@ -11,8 +11,8 @@ import services
 from feeds import Feed
 from workbench import dft, line
 
-from chartpost.adapter.flow.receive import Receipt, SourceRules
-from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules
+from chartpost.adapter.flow.door.receive import Receipt, SourceRules
+from chartpost.adapter.flow.door.receive_fhir import FhirReceiver, FhirRules
 from chartpost.adapter.ledger.intake import Fate, Intake, Row
 from chartpost.adapter.ledger.invoices import KnownInvoices
 from chartpost.adapter.ledger.store import Store

@@ -13,7 +13,7 @@ from ehr import polling
 from fhir_face import TOKEN, door, served
 from workbench import Other, Workbench, configuration, unique
 
-from chartpost.adapter.flow import poll_fhir
+from chartpost.adapter.flow.door import poll_fhir
 from chartpost.adapter.ledger import tables
 
 SOURCE = "fhir_all"

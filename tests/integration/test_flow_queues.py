@@ -9,8 +9,9 @@ import pytest
 import services
 from workbench import Workbench, configuration, dft, line, unique
 
-from chartpost.adapter.flow import TRANSLATE, pay, worker
+from chartpost.adapter.flow import TRANSLATE, worker
 from chartpost.adapter.flow.gate import Gate
+from chartpost.adapter.flow.paying import pay
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.settings import Destination
 from chartpost.queues.consumer import Consumer

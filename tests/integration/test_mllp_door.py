@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection
 
+from chartpost.adapter.flow.door.receive import SourceRules
 from chartpost.adapter.flow.gate import Gate
-from chartpost.adapter.flow.receive import SourceRules
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.intake_sql import Postgresql
 from chartpost.adapter.ledger.store import Store

@@ -10,7 +10,7 @@ import pytest
 from workbench import Workbench, configuration, dft, line
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
-from chartpost.adapter.flow import release
+from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.ledger import states, tables
 from chartpost.adapter.ports import Answer, Verdict
 from chartpost.adapter.senders import directory
@@ -142,7 +142,7 @@ def test_a_payment_is_written_into_the_folder_and_its_posting_is_received(bench:
     assert (posting.state, posting.answer_code) == (states.Posting.RECEIVED, "written")
     written = er7.parse((tmp_path / f"{posting.public_id}.hl7").read_bytes())
     assert (written.text("FT1", 2), written.text("FT1", 11)) == (posting.public_id, "45.00")
-    assert bench.holds() == ["no_consent"]
+    assert bench.holds() == [], "what waited about the request has settled with it"
 
 
 def test_a_folder_that_goes_away_holds_postings_back_until_it_is_there_again(bench: Workbench, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from workbench import configuration, dft, line
 
 from chartpost.adapter import goldens, livecheck, livemaps, status
 from chartpost.adapter.assembly import rules, wire
-from chartpost.adapter.flow.receive import Receiver
-from chartpost.adapter.flow.translate import batch
+from chartpost.adapter.flow.charges.translate import batch
+from chartpost.adapter.flow.door.receive import Receiver
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.livecheck import Judged
 from chartpost.adapter.livemaps import LiveMaps

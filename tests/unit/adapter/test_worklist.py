@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from workbench import Workbench, dft, line
 
 from chartpost.adapter import proposals, worklist
-from chartpost.adapter.flow import release
+from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.ledger import holds, tables
 from chartpost.mappings import mapfile
 from chartpost.mappings.model import Problem

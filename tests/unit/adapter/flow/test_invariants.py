@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from workbench import MAY, Clock, Workbench, configuration, dft, line
 
-from chartpost.adapter.flow import expire, record, release
+from chartpost.adapter.flow.asking import expire
+from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.paying import record
 from chartpost.adapter.ledger import states, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Store

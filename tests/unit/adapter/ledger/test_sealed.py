@@ -8,7 +8,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from workbench import dft, line
 
-from chartpost.adapter.flow import link
+from chartpost.adapter.flow.asking import link
 from chartpost.adapter.ledger import sealed, tables
 from chartpost.adapter.ledger.sealed import Keyring
 
@@ -58,7 +58,7 @@ def test_without_a_key_the_columns_are_plain_so_the_test_above_would_see_them(be
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_no_link_can_be_opened_by_whoever_reads_the_database(bench, monkeypatch):
-    from chartpost.adapter.flow import card, pay
+    from chartpost.adapter.flow.paying import card, pay
 
     canary(bench)
     token = bench.token()

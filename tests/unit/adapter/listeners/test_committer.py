@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chartpost.adapter.flow.receive import Receipt
+from chartpost.adapter.flow.door.receive import Receipt
 from chartpost.adapter.ledger.intake import Intake, Row
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.listeners.committer import Committer

@@ -16,9 +16,10 @@ from workbench import MAY, Clock, dft, line
 
 from chartpost.adapter.dropfolder import LOCK, DropFolder
 from chartpost.adapter.errors import CannotStore, Transient
-from chartpost.adapter.flow import files, release
-from chartpost.adapter.flow.receive import SourceRules
-from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules
+from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.door import files
+from chartpost.adapter.flow.door.receive import SourceRules
+from chartpost.adapter.flow.door.receive_fhir import FhirReceiver, FhirRules
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.invoices import KnownInvoices

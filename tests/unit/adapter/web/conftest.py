@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.pay import PayRefused, PayView
+from chartpost.adapter.flow.paying.pay import PayRefused, PayView
 from chartpost.adapter.web.app import web_face
 from chartpost.adapter.web.bursts import Bursts
 from chartpost.adapter.web.webhooks import UnknownName

@@ -10,9 +10,9 @@ import pytest
 from fhir.resources import get_fhir_model_class as r5
 from fhir.resources.R4B import get_fhir_model_class as r4b
 
-from chartpost.adapter.flow.receive_fhir import FhirReceiver, FhirRules, Version
-from chartpost.adapter.flow.receive_invoice import Asked
-from chartpost.adapter.flow.reconciliations import Found, Page, Search
+from chartpost.adapter.flow.door.receive_fhir import FhirReceiver, FhirRules, Version
+from chartpost.adapter.flow.door.receive_invoice import Asked
+from chartpost.adapter.flow.posting.reconciliations import Found, Page, Search
 from chartpost.adapter.ledger.intake import Fate
 from chartpost.adapter.web.fhir_answers import answered
 from chartpost.adapter.web.fhir_capability import capability

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chartpost.adapter.flow.receive_fhir import BUNDLES, MOST_INVOICES, REST
+from chartpost.adapter.flow.door.receive_fhir import BUNDLES, MOST_INVOICES, REST
 from chartpost.adapter.web.fhir_search import COUNT, MOST, PREFIXES
 from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS
 from chartpost.adapter.web.openapi import document

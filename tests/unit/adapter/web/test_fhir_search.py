@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chartpost.adapter.flow.receive_invoice import Refused
-from chartpost.adapter.flow.reconciliations import Found, Page, Reference, Search
+from chartpost.adapter.flow.door.receive_invoice import Refused
+from chartpost.adapter.flow.posting.reconciliations import Found, Page, Reference, Search
 from chartpost.adapter.web.fhir_search import Query, searchset, understood
 
 UTC = dt.UTC
