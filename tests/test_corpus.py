@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.settings import Guard
 
@@ -40,4 +41,9 @@ def test_every_public_message_ends_translated_held_or_ignored_with_its_reason(be
     assert "internal" not in bench.holds()
     assert len(bench.rows(tables.message)) == sum(ends.values())
     bench.work()
-    assert ends["translated"] or source in ("self_pay", "net_of_insurance", "copay"), ends
+    if source == "all":  # what could be counted is of people who have died: a person lifts that
+        stopped = release.open_holds(bench.store, "deceased")
+        assert stopped
+        assert all(release.retry(bench.flow, number, by="anna", sure=True).done for number in stopped)
+        bench.translate()
+        assert bench.rows(tables.message, state="translated"), ends
