@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,16 +15,15 @@ import typer
 
 from chartpost.adapter.commands import mapnew, mapshadow
 from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, deciding, print_json, print_table, screen
+from chartpost.adapter.commands.tried import as_row, show
 from chartpost.adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from chartpost.adapter.goldens import Terms
-    from chartpost.adapter.trial import Outcome
     from chartpost.mappings.mapfile import Map
 
 maps = typer.Typer(rich_markup_mode=None, help="Make, try, compare and check maps.", no_args_is_help=True)
+
 maps.command()(mapnew.profile)
 maps.command()(mapnew.new)
 maps.command()(mapshadow.shadow)
@@ -44,7 +43,6 @@ Classes = Annotated[list[str] | None, typer.Option("--self-pay", metavar="CLASS"
 Currency = Annotated[str, typer.Option("--currency", help="ISO 4217, where a message does not say.")]
 Region = Annotated[str, typer.Option("--region", help="Country code: how phone numbers are read.")]
 Zone = Annotated[str, typer.Option("--timezone", help="In which the clinic has its days.")]
-STYLES = {"translated": "green", "held": "yellow", "unreadable": "red"}
 
 
 @maps.command("try")
@@ -87,10 +85,10 @@ def try_(
         held += sum(one.state in ("held", "unreadable") for one in found)
         made = goldens.golden(loaded, terms, found)
         if as_json:
-            rows += [_as_row(one) for one in found]
+            rows += [as_row(one) for one in found]
         else:
             for number, one in enumerate(found, 1):
-                _show(screen(), one, f" message {number}" if len(found) > 1 else "")
+                show(screen(), one, f" message {number}" if len(found) > 1 else "")
         if golden:
             said = goldens.write(file, made)
             print(f"{goldens.beside(file)}: {said}; read it before you trust it", file=sys.stderr)
@@ -267,72 +265,6 @@ def _terms(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _as_row(found: Outcome) -> dict[str, Any]:
-    row = {name: getattr(found, name) for name in ("file", "type", "state", "reason", "cause", "fix", "account")}
-    return row | {
-        "targets": [dataclasses.asdict(step) for step in found.targets],
-        "decided": list(found.notes),
-        "entries": [{"kind": kind, "amount": str(amount)} for kind, amount in found.entries],
-        "asked": str(found.asked or ""), "request": found.request, "told": found.told, "text": found.text,
-        "not_told": found.not_told,
-    }  # fmt: skip
-
-
-def _show(console: Console, found: Outcome, which: str) -> None:
-    """Print one message for people."""
-    from rich.markup import escape
-    from rich.text import Text
-
-    style = STYLES.get(found.state, "dim")
-    console.print(
-        f"[bold]{escape(found.file)}[/]{which}  {escape(found.type)}  [{style}]{found.state}[/]", soft_wrap=True
-    )
-    if found.targets:
-        names = _names(found)
-        rows = [
-            {
-                "target": step.target, "path": step.path or "(default)", "field": names(step.path), "raw": step.raw,
-                "steps": " → ".join(step.steps), "value": step.value,
-            }
-            for step in found.targets
-        ]  # fmt: skip
-        print_table(("target", "path", "field", "raw", "steps", "value"), rows)
-    for label, text in _said(found):
-        console.print(Text(f"  {label:<9} ", "dim").append(text, "" if label != "fix" else "yellow"), soft_wrap=True)
-    console.print()
-
-
-def _names(found: Outcome) -> Callable[[str], str]:
-    """Return what the standard calls a field."""
-    from chartpost.mappings.hl7.structure import name_of
-    from chartpost.mappings.paths import compile_path
-
-    def name(path: str) -> str:
-        try:
-            return name_of(compile_path(path), "2.5.1") or "" if found.type != "Invoice" else ""
-        except ValueError:
-            return ""
-
-    return name
-
-
-def _said(found: Outcome) -> Iterator[tuple[str, str]]:
-    yield "so", found.reason or found.state
-    for note in found.notes:
-        yield "decided", note
-    if found.fix:
-        yield "fix", found.fix
-    for kind, amount in found.entries:
-        yield "entry", f"{kind} {amount}"
-    if found.request:
-        yield "request", f"{found.request}, asks for {found.asked}" if found.asked else found.request
-    if found.told:
-        yield "to", found.told
-        yield "reads", found.text
-    if found.not_told:
-        yield "nobody", found.not_told
 
 
 # ------------------------------------------------------------------------------------------------- what would go out
