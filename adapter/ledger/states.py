@@ -96,6 +96,10 @@ MOVES: Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, frozenset[enum.StrEnum]
     },
     Request: {
         Request.OPEN: frozenset({Request.PAID, Request.SETTLED, Request.CANCELLED, Request.EXPIRED}),
+        # A person reopens it, under the same link; what was paid is owed no more, and there is nothing to reopen.
+        Request.CANCELLED: frozenset({Request.OPEN}),
+        Request.EXPIRED: frozenset({Request.OPEN}),
+        Request.SETTLED: frozenset({Request.OPEN}),
     },
     CardSession: {
         CardSession.MINTING: frozenset(

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -22,16 +21,18 @@ from sqlalchemy import (
 )
 
 from chartpost.adapter.ledger.columns import Utc, ref, row_id, string
+from chartpost.adapter.ledger.schema import metadata as metadata
 from chartpost.adapter.ledger.sealed import Sealed, SealedJson
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from chartpost.adapter.ledger.tables_people import account_payer as account_payer
+from chartpost.adapter.ledger.tables_people import act as act
+from chartpost.adapter.ledger.tables_people import consent as consent
+from chartpost.adapter.ledger.tables_people import contact_fact as contact_fact
+from chartpost.adapter.ledger.tables_people import identity_try as identity_try
+from chartpost.adapter.ledger.tables_people import visit as visit
+from chartpost.adapter.ledger.tables_work import attempt as attempt
+from chartpost.adapter.ledger.tables_work import cursor as cursor
+from chartpost.adapter.ledger.tables_work import errand as errand
+from chartpost.adapter.ledger.tables_work import hold as hold
 
 #: By which keys this ledger was written: other keys would find no account again and open every one anew.
 key_mark = Table("key_mark", metadata, Column("mark", Text, primary_key=True))
@@ -126,6 +127,14 @@ account = Table(
     Column("created_at", Utc, nullable=False),
     string("stopped", ""),  #: why nobody is asked: "deceased", "collections" …; "" when somebody may be
     Column("patient_only", Boolean, nullable=False, server_default=false()),  #: a confidential visit: no guarantor
+    Column(
+        "others", SealedJson
+    ),  #: who else may be written to, by role: {"household": Party, "bill_to": …, "insured": …}
+    string("provider", ""),  #: FT1-20.1 of the newest charge that names one: whose work it was
+    #: minor units that a person said are not asked for: less was asked for, or a request was withdrawn
+    Column("withheld", BigInteger, nullable=False, server_default="0"),
+    #: up to so many minor units a person has said that they may be asked for, above what the facility lets go out
+    Column("approved", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("key"),
 )
 
@@ -153,9 +162,9 @@ entry = Table(
     metadata,
     row_id(),
     ref("account_id", "account"),
-    string("cause"),  #: "message:7:2" or "payment:19": unique, so nothing counts twice
+    string("cause"),  #: "message:7:2", "payment:19" or "act:4": unique, so nothing counts twice
     #: charge, credit, adjustment, copay, payment, patient_payment, balance; "void" takes a transaction back; "card" is
-    #: money through us
+    #: money through us; "elsewhere" is money that a person here says was paid otherwise
     string("kind"),
     Column("amount", BigInteger, nullable=False),
     ref("message_id", "message", nullable=True),
@@ -183,6 +192,15 @@ request = Table(
     Column("opened_at", Utc, nullable=False),
     Column("expires_at", Utc),
     Column("closed_at", Utc),
+    #: minor units that are asked for even where less is owed, until they are paid: a deposit, before its charge comes
+    Column("advance", BigInteger, nullable=False, server_default="0"),
+    string("due_on", ""),  #: ISO date, in the facility's calendar: reminders count from it; "" for none
+    string("made_by", ""),  #: the person who made it; "" for a message
+    #: what a person said of it: {"payer": name, "recipients": [{"channel", "to"}], "items": […]}, each only if said
+    Column("said", SealedJson),
+    Column("note", Sealed),  #: shown on its page after the identity check only
+    string("language", ""),  #: ISO 639-1, as a person or the payer chose; "" for what the chart or the facility says
+    string("paused", ""),  #: why nobody is reminded: not_me, already_paid, question, cannot_afford, by_hand; "" for not
     UniqueConstraint("public_id"),
     UniqueConstraint("token_hash"),
     Index(
@@ -192,6 +210,18 @@ request = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
+)
+
+#: A plan: what of a request may wait until when. What is due now is what is asked less what may still wait.
+instalment = Table(
+    "instalment",
+    metadata,
+    row_id(),
+    ref("request_id", "request"),
+    Column("number", Integer, nullable=False),  #: 1 …
+    string("due_on"),  #: ISO date, in the facility's calendar
+    Column("amount", BigInteger, nullable=False),
+    UniqueConstraint("request_id", "number"),
 )
 
 #: One hosted card page: committed before the provider hears of it. Its public id is the idempotency key.
@@ -214,12 +244,26 @@ card_session = Table(
     Column("created_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
     Index("ix_card_session_request", "request_id"),
+)
+
+#: What a card page pays: one account, or several of one payer. The session's own account and request are the first.
+card_part = Table(
+    "card_part",
+    metadata,
+    row_id(),
+    ref("card_session_id", "card_session"),
+    ref("account_id", "account"),
+    ref("request_id", "request"),
+    Column("amount", BigInteger, nullable=False),  #: minor units; the parts add up to the session's amount
+    Column("live", Boolean, nullable=False),  #: its session is minting or open: one of an account, and no more
+    UniqueConstraint("card_session_id", "account_id"),
+    Index("ix_card_part_account", "account_id"),
     Index(
-        "uq_card_session_open",
+        "uq_card_part_live",
         "account_id",
         unique=True,
-        sqlite_where=text("state IN ('minting', 'open')"),
-        postgresql_where=text("state IN ('minting', 'open')"),
+        sqlite_where=text("live = 1"),
+        postgresql_where=text("live"),
     ),
 )
 
@@ -229,10 +273,15 @@ notice = Table(
     metadata,
     row_id(),
     string("public_id"),
-    ref("request_id", "request"),
+    ref("request_id", "request"),  #: also of a receipt, a code and what staff are told: what it is about
+    string("purpose", "request"),  #: request, reminder, receipt, code, staff
+    string("step", ""),  #: which one of them: "due-3", "due+7" of a reminder, the payment's id of a receipt
+    string("language", ""),  #: ISO 639-1
     string("channel"),
     string("notifier"),
     Column("recipient", Sealed),
+    string("recipient_key", ""),  #: keyed hash of the recipient: how often somebody was written to
+    string("staff", ""),  #: of purpose staff: the user's name in the configuration
     string("state"),
     string("provider_ref", ""),
     string("code", ""),  #: the service's error code
@@ -241,6 +290,17 @@ notice = Table(
     UniqueConstraint("public_id"),
     Index("ix_notice_provider_ref", "notifier", "provider_ref"),
     Index("ix_notice_request", "request_id"),
+    Index("ix_notice_recipient", "recipient_key", "changed_at"),
+)
+
+#: A reminder that speaks of several requests of one payer: the others beside its own.
+notice_cover = Table(
+    "notice_cover",
+    metadata,
+    Column("notice_id", BigInteger, ForeignKey("notice.id"), primary_key=True),
+    Column("request_id", BigInteger, ForeignKey("request.id"), primary_key=True),
+    string("step"),
+    Index("ix_notice_cover_request", "request_id"),
 )
 
 #: What a provider told us, kept raw, applied once.
@@ -275,7 +335,7 @@ payment = Table(
     string("medium"),
     Column("paid_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
-    UniqueConstraint("provider", "provider_ref"),
+    UniqueConstraint("provider", "provider_ref", "account_id"),  # one payment may pay several accounts: a row each
     Index("ix_payment_account", "account_id"),
 )
 
@@ -285,9 +345,11 @@ posting = Table(
     metadata,
     row_id(),
     string("public_id"),  #: 12 characters, in FT1-2
-    ref("payment_id", "payment"),
+    ref("payment_id", "payment", nullable=True),  #: the movement; null for what is no money
+    ref("consent_id", "consent", nullable=True),  #: kind consent: what the chart is told of
+    ref("account_id", "account", nullable=True),  #: kind consent: whose chart it goes to
     string("destination"),
-    string("kind"),  #: payment (refund and dispute are to come)
+    string("kind"),  #: payment, consent (refund and dispute are to come)
     string("state"),
     string("control_id"),  #: MSH-10 of what we send
     string("batch", ""),  #: FT1-3: under which control total the destination finds it
@@ -300,93 +362,6 @@ posting = Table(
     Column("changed_at", Utc, nullable=False),
     UniqueConstraint("public_id"),
     UniqueConstraint("payment_id", "destination", "kind"),
+    UniqueConstraint("consent_id", "destination", "account_id"),
     Index("ix_posting_batch", "destination", "batch"),
-)
-
-#: The work list: why something waits for a person, and what would help.
-hold = Table(
-    "hold",
-    metadata,
-    row_id(),
-    string("object"),  #: "message:7", "posting:3": what waits
-    string("cause"),  #: a word that does not change: "unknown_code"
-    string("text"),  #: one sentence for a person, without a person's data
-    string("fix"),  #: what to do
-    string("likeness", ""),  #: holds of one likeness are mended by one change: "unknown_code his kinds XX"
-    string("state"),
-    Column("at", Utc, nullable=False),
-    Column("closed_at", Utc),
-    string("closed_by", ""),  #: who released or dismissed it; "" when what it waited for happened
-    string("note", ""),  #: why, in that person's words
-    Index(
-        "uq_hold_open",
-        "object",
-        "cause",
-        unique=True,
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
-    ),
-)
-
-#: How far something that is read again and again was read: a FHIR server that is polled, a topic's event number.
-cursor = Table(
-    "cursor",
-    metadata,
-    Column("name", Text, primary_key=True),
-    string("value"),
-    Column("at", Utc, nullable=False),
-)
-
-#: Work to do outside the transaction that asked for it; announced through Kombu.
-errand = Table(
-    "errand",
-    metadata,
-    row_id(),
-    string("kind"),
-    string("subject"),  #: id of the row it is about (a public name for `poll`)
-    string("lane"),  #: errands of one lane are worked in order, one at a time
-    string("state"),
-    Column("due_at", Utc, nullable=False),
-    Column("leased_until", Utc),
-    string("leased_by", ""),  #: host and data directory of the process that works it
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    string("error", ""),
-    Column("created_at", Utc, nullable=False),
-    Column("done_at", Utc),
-    Index(
-        "uq_errand_open",
-        "kind",
-        "subject",
-        unique=True,
-        sqlite_where=text("state IN ('due', 'leased')"),
-        postgresql_where=text("state IN ('due', 'leased')"),
-    ),
-    Index(
-        "ix_errand_due",
-        "kind",
-        "due_at",
-        sqlite_where=text("state IN ('due', 'leased')"),
-        postgresql_where=text("state IN ('due', 'leased')"),
-    ),
-    Index(
-        "ix_errand_lane",
-        "lane",
-        "id",
-        sqlite_where=text("state IN ('due', 'leased')"),
-        postgresql_where=text("state IN ('due', 'leased')"),
-    ),
-)
-
-#: One call to the outside: committed before it is made, closed in the transaction of its outcome.
-#: A row without an outcome after a crash is a call of which nobody knows whether it happened.
-attempt = Table(
-    "attempt",
-    metadata,
-    row_id(),
-    string("subject"),  #: "notice:4", "posting:3", "card_session:9/expire"
-    Column("started_at", Utc, nullable=False),
-    Column("ended_at", Utc),
-    string("outcome", ""),  #: done, refused, transient, unknown
-    string("detail", ""),
-    Index("ix_attempt_subject", "subject", "id"),
 )

@@ -45,7 +45,7 @@ def test_every_index_that_a_promise_rests_on_is_there(url):
             found = dict(connection.exec_driver_sql(f"SELECT {name}, {text} FROM {catalogue}").all())
     finally:
         store.close()
-    for index in ("uq_request_open", "uq_card_session_open", "uq_hold_open", "uq_errand_open"):
+    for index in ("uq_request_open", "uq_card_part_live", "uq_hold_open", "uq_errand_open"):
         assert "UNIQUE" in found[index].upper()
         assert "WHERE" in found[index].upper(), f"{index} covers open rows only"
 
