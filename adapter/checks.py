@@ -76,7 +76,7 @@ def _plugins(file: YamlFile) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def read_secrets(file: YamlFile, problems: Problems) -> None:
     """Replace every `x_file` of a part by `x`, the stripped text of that file (relative to the configuration)."""
-    for section in ("sources", *GROUPS):
+    for section in ("sources", "users", *GROUPS):
         for name, options in _section(file, section).items():
             _read_secrets(file, problems, (section, name), options)
 
@@ -107,7 +107,7 @@ def _read_secrets(file: YamlFile, problems: Problems, at: tuple[str, ...], optio
 
 def names(file: YamlFile, problems: Problems) -> None:
     """Names become queue names and parts of variables: lower case, digits, single - or _ between."""
-    for section in ("facilities", "sources", *GROUPS):
+    for section in ("facilities", "sources", "users", *GROUPS):
         for name in _section(file, section):
             if section == "destinations" and name == "receipt":
                 problems.add((section, name), "stands for receipts in the names of queues; take another name")
@@ -133,6 +133,8 @@ def references(file: YamlFile, problems: Problems) -> None:
                 ("facilities", name, "mail"),
                 "is missing, and a notifier of the facility sends e-mail: say who signs it (sender, address, reply_to)",
             )
+    for name, user in _section(file, "users").items():
+        check(("users", name, "facilities"), user.get("facilities", []), "facilities", "facility")
     for name, source in _section(file, "sources").items():
         check(("sources", name, "facility"), source.get("facility"), "facilities", "facility")
         check(("sources", name, "destinations"), source.get("destinations", []), "destinations", "destination")

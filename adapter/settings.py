@@ -24,63 +24,31 @@ from pydantic import (
 
 from chartpost.adapter import checks, plugins
 from chartpost.adapter.errors import ConfigurationError
+from chartpost.adapter.facility import Facility as Facility
+from chartpost.adapter.facility import Mail as Mail
+from chartpost.adapter.part import Part
 from chartpost.adapter.problems import Problems
+from chartpost.adapter.users import User
 from chartpost.adapter.values import (
     Address,
     Broker,
     Charset,
-    Currency,
     Database,
     Door,
     Limit,
-    MailAddress,
     Named,
     OfLine,
-    OneLine,
     PublicUrl,
-    Region,
     SearchQuery,
-    Timezone,
     Token,
     database_url,
 )
 from chartpost.adapter.yamlfile import YamlFile
 
 
-class Part(BaseModel):
-    """Base of every part of the configuration: frozen, and an unknown key is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
-
-
 def _is_sandbox(part: BaseModel, key: str) -> bool:
     value = getattr(part, key, None)
     return isinstance(value, SecretStr) and value.get_secret_value() == "sandbox"
-
-
-class Mail(Part):
-    """How a facility signs its e-mail."""
-
-    sender: OneLine  #: shown in the list of mails, so as neutral as message_name
-    address: MailAddress  #: the From address; what cannot be delivered comes back to it
-    reply_to: MailAddress  #: where answers go: the billing office
-
-
-class Facility(Part):
-    """A practice or site."""
-
-    name: Named
-    message_name: OneLine  #: what an SMS may say: "oncology" is health information
-    timezone: Timezone
-    region: Region  #: ISO 3166: how phone numbers without a country are read
-    currency: Currency  #: ISO 4217
-    provider: Named
-    notifiers: tuple[Named, ...] = ()  #: in the order in which they are tried
-    mail: Mail | None = None  #: needed by notifiers that send e-mail
-    contact: str = ""  #: how payers reach the billing office, shown on the pages: "(608) 555-0100"
-    request_days: PositiveInt | None = None  #: a request expires after so many days; None: never
-    overpaid: Literal["credit", "refund", "ask"] = "ask"  #: what becomes of an account in credit
-    gather_hours: PositiveInt | None = None  #: asked once no new charge has come for so long; None: at once
 
 
 class Guard(Part):
@@ -125,7 +93,8 @@ class Source(Part):
     share: Share
     self_pay_classes: tuple[Named, ...] = ()  #: PV1-20 codes that mean the patient pays
     destinations: tuple[Named, ...] = ()
-    consent: Literal["on_file", "none"] = "none"  #: none: nobody is texted
+    #: on_file: everybody's is, says the site; recorded: of whom it is on record; none: nobody is texted
+    consent: Literal["on_file", "recorded", "none"] = "none"
     max_bytes: PositiveInt = 1_048_576
     guard: Guard = Guard()
     lint: bool = False  #: keep with each message what the standard says of it
@@ -253,9 +222,10 @@ class Settings(Part):
     sandbox: Sandbox | None = None
     facilities: dict[str, Facility] = Field(min_length=1)
     sources: dict[str, AnySource] = Field(min_length=1)
-    destinations: dict[str, Destination] = {}
-    providers: dict[str, Plugin] = {}
-    notifiers: dict[str, Plugin] = {}
+    destinations: dict[str, Destination] = Field(default_factory=dict)
+    providers: dict[str, Plugin] = Field(default_factory=dict)
+    notifiers: dict[str, Plugin] = Field(default_factory=dict)
+    users: dict[str, User] = Field(default_factory=dict)  #: people and programs with a token for /api
 
     def resolve_sandbox(self, ready: Mapping[str, str]) -> Settings:
         """Return these settings with every `sandbox` replaced by what the sandbox said in its ready line."""

@@ -80,10 +80,12 @@ class Contact(Value):
 class Party(Value):
     """A person in a message: the patient, or the guarantor who pays."""
 
-    role: Literal["guarantor", "patient"]
+    role: Literal["guarantor", "patient", "household", "bill_to", "insured"]
     family: str = ""
     given: str = ""
     contacts: tuple[Contact, ...] = ()  #: in the order in which they should be tried
+    birth_date: dt.date | None = None  #: by which somebody shows who they are
+    language: str = ""  #: ISO 639-1, in lower case; "" when the sender did not say
 
     @property
     def name(self) -> str:

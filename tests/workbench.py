@@ -111,7 +111,7 @@ def configuration(outside: Mapping[str, str] | None = None, currency: str = "USD
     """
     clinic = {
         "name": "Lakeside Clinic", "message_name": "Lakeside", "timezone": "America/Chicago", "region": "US",
-        "currency": currency, "provider": "card", "notifiers": ["sms"],
+        "currency": currency, "provider": "card", "notifiers": ["sms"], "quiet": "none",
     }  # fmt: skip
     source = {"type": "mllp", "listen": "127.0.0.1:0", "facility": "lakeside", "consent": "on_file"}
     if outside:

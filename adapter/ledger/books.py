@@ -15,8 +15,12 @@ from sqlalchemy import bindparam, exists, func, insert, select, update
 from chartpost.adapter.ledger import errands, gathering, holds, identities, states
 from chartpost.adapter.ledger.reversals import Line, pair
 from chartpost.adapter.ledger.store import Tx
-from chartpost.adapter.ledger.tables import account, card_session, entry, message, payment, posting, request
+from chartpost.adapter.ledger.tables import account, card_part, card_session, entry, message, payment, posting, request
 
+#: Kinds of entries that are money which somebody paid; what else lowers a balance was not owed.
+PAYMENTS = frozenset(["card", "elsewhere", "payment", "patient_payment"])
+#: What a request is made of besides its state, as Ask and the table both call it.
+_OF_ASK = ("asked", "advance", "due_on", "said", "language", "paused", "expires_at")
 _LIVE_SESSION = (states.CardSession.MINTING, states.CardSession.OPEN)
 
 
@@ -29,7 +33,15 @@ class Ask:
     id: int | None = None
     state: states.Request = states.Request.OPEN
     token_hash: str = ""
+    generation: int = 0
     expires_at: dt.datetime | None = None
+    advance: int = 0  #: asked for even where less is owed, until it is paid
+    due_on: str = ""  #: ISO date
+    made_by: str = ""
+    said: dict[str, Any] | None = None  #: payer, recipients and items, as a person said
+    note: str = ""
+    language: str = ""
+    paused: str = ""
 
 
 @dataclass(slots=True)
@@ -46,6 +58,10 @@ class Book:
     chart: dict[str, str]
     stopped: str = ""  #: why nobody is asked
     patient_only: bool = False  #: a confidential visit: the guarantor learns of nothing
+    others: dict[str, Any] | None = None  #: who else may be written to, by role
+    provider: str = ""  #: FT1-20.1 of the newest charge that names one
+    withheld: int = 0  #: what a person said is not asked for
+    approved: int = 0  #: up to so much a person has approved
     id: int | None = None
     balance: int = 0
     was: int = 0  #: the balance when it was loaded
@@ -68,6 +84,8 @@ class Book:
         line.message_id = more.get("message_id") or 0
         self.lines.append(line)
         self.balance += amount
+        if amount < 0 and kind in PAYMENTS and self.ask is not None:
+            self.ask.advance = max(0, self.ask.advance + amount)
         blank = {"message_id": None, "payment_id": None, "reference": "", "likeness": "", "item": "", "text": None}
         self.entries.append(blank | {"cause": cause, "kind": kind, "amount": amount, "at": at} | more)
 
@@ -89,11 +107,13 @@ def load(tx: Tx, keys: Iterable[str]) -> dict[str, Book]:
         for book in books.values():
             pair(book.lines)
         for row in tx.all(select(request).where(request.c.account_id.in_(by_id), request.c.state == "open")):
-            by_id[row.account_id].ask = Ask(row.public_id, row.asked, row.id)
-        sessions = select(card_session.c.account_id, card_session.c.public_id, card_session.c.amount)
-        for row in tx.all(
-            sessions.where(card_session.c.account_id.in_(by_id), card_session.c.state.in_(_LIVE_SESSION))
-        ):
+            by_id[row.account_id].ask = ask_of(row)
+        sessions = (
+            select(card_part.c.account_id, card_session.c.public_id, card_part.c.amount)
+            .join(card_session, card_session.c.id == card_part.c.card_session_id)
+            .where(card_part.c.account_id.in_(by_id), card_session.c.state.in_(_LIVE_SESSION))
+        )
+        for row in tx.all(sessions):
             by_id[row.account_id].session = (row.public_id, row.amount)
         if unasked := [book.key for book in books.values() if book.ask is None and book.balance > 0]:
             for key, window in gathering.load(tx, unasked).items():
@@ -127,11 +147,21 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     return opened
 
 
+def ask_of(row: Any) -> Ask:
+    """Return a row of the table as the open request of its account; one that a person reopens is open by that."""
+    return Ask(
+        row.public_id, row.asked, row.id, token_hash=row.token_hash, generation=row.generation,
+        expires_at=row.expires_at, advance=row.advance, due_on=row.due_on, made_by=row.made_by, said=row.said,
+        note=(row.note or b"").decode(), language=row.language, paused=row.paused,
+    )  # fmt: skip
+
+
 def _book(row: Any) -> Book:
     return Book(
         key=row.key, source=row.source, facility=row.facility, number=row.number.decode(), currency=row.currency,
         patient=row.patient, guarantor=row.guarantor, chart=row.chart, stopped=row.stopped,
-        patient_only=row.patient_only, id=row.id, balance=row.balance, was=row.balance,
+        patient_only=row.patient_only, others=row.others, provider=row.provider, withheld=row.withheld,
+        approved=row.approved, id=row.id, balance=row.balance, was=row.balance,
         identified=identities.field(row.chart),
     )  # fmt: skip
 
@@ -145,7 +175,8 @@ def _write_accounts(tx: Tx, books: list[Book]) -> None:
                 "key": book.key, "source": book.source, "facility": book.facility, "number": book.number.encode(),
                 "currency": book.currency, "balance": book.balance, "patient": book.patient,
                 "guarantor": book.guarantor, "chart": book.chart, "created_at": tx.now, "stopped": book.stopped,
-                "patient_only": book.patient_only,
+                "patient_only": book.patient_only, "others": book.others, "provider": book.provider,
+                "withheld": book.withheld, "approved": book.approved,
             }
             for book in new
         ]  # fmt: skip
@@ -154,13 +185,17 @@ def _write_accounts(tx: Tx, books: list[Book]) -> None:
             book.id = ids[book.key]
     if old:
         statement = update(account).where(account.c.id == bindparam("which"))
-        columns = ("balance", "patient", "guarantor", "chart", "stopped", "patient_only")
+        columns = (
+            "balance", "patient", "guarantor", "chart", "stopped", "patient_only", "others", "provider", "withheld",
+            "approved",
+        )  # fmt: skip
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
         rows = [
             {
                 "which": book.id, "new_balance": book.balance, "new_patient": book.patient,
                 "new_guarantor": book.guarantor, "new_chart": book.chart, "new_stopped": book.stopped,
-                "new_patient_only": book.patient_only,
+                "new_patient_only": book.patient_only, "new_others": book.others, "new_provider": book.provider,
+                "new_withheld": book.withheld, "new_approved": book.approved,
             }
             for book in old
         ]  # fmt: skip
@@ -175,18 +210,21 @@ def _write_requests(tx: Tx, books: list[Book]) -> list[Book]:
             if ask.id is None:
                 continue
             closing = update(request).where(request.c.id == ask.id)
-            tx.run(closing.values(state=ask.state, asked=ask.asked, closed_at=tx.now))
+            tx.run(closing.values(state=ask.state, asked=ask.asked, advance=ask.advance, closed_at=tx.now))
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for book in books:
         for ask in [*(ask for ask in book.closed if ask.id is None), *([book.ask] if book.ask else [])]:
             if ask.id is not None:
-                changed.append({"which": ask.id, "new_asked": ask.asked})
+                values = {f"new_{name}": getattr(ask, name) for name in _OF_ASK}
+                changed.append({"which": ask.id, "new_note": ask.note.encode() or None, **values})
                 continue
             new.append({
                 "public_id": ask.public_id, "account_id": book.id, "state": ask.state, "asked": ask.asked,
-                "generation": 0, "token_hash": ask.token_hash, "opened_at": tx.now, "expires_at": ask.expires_at,
-                "closed_at": None if ask.state == states.Request.OPEN else tx.now,
+                "generation": ask.generation, "token_hash": ask.token_hash, "opened_at": tx.now,
+                "expires_at": ask.expires_at, "closed_at": None if ask.state == states.Request.OPEN else tx.now,
+                "advance": ask.advance, "due_on": ask.due_on, "made_by": ask.made_by, "said": ask.said,
+                "note": ask.note.encode() or None, "language": ask.language, "paused": ask.paused,
             })  # fmt: skip
     if new:
         ids = dict(tx.run(insert(request).returning(request.c.public_id, request.c.id), new).all())
@@ -194,7 +232,10 @@ def _write_requests(tx: Tx, books: list[Book]) -> list[Book]:
             assert book.ask is not None
             book.ask.id = ids[book.ask.public_id]
     if changed:
-        tx.run(update(request).where(request.c.id == bindparam("which")).values(asked=bindparam("new_asked")), changed)
+        values = {name: bindparam(f"new_{name}") for name in (*_OF_ASK, "note")}
+        # A person may have reopened it.
+        still = values | {"state": states.Request.OPEN, "closed_at": None}
+        tx.run(update(request).where(request.c.id == bindparam("which")).values(still), changed)
     return opened
 
 

@@ -6,7 +6,9 @@ It does so silently, under the same link: one notice when it opens, and the page
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
+from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.asking import link
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.books import Ask, Book
@@ -18,39 +20,66 @@ from chartpost.mappings.model import Money
 PATIENCE = 3
 
 
+def wanted(book: Book) -> int:
+    """Return what there is to ask for, in minor units: the balance without what a person withheld, or an advance."""
+    return max(book.balance - book.withheld, book.ask.advance if book.ask is not None else 0)
+
+
+def limit(book: Book, facility: Facility) -> int | None:
+    """Return up to how many minor units may be asked for without another word of a person; None: no limit."""
+    most, review = facility.amounts.maximum, facility.amounts.review_above
+    limits = [] if review is None else [max(facility.minor(review), book.approved)]
+    if most is not None:
+        limits.append(facility.minor(most))
+    return min(limits, default=None)
+
+
 def follow(
-    book: Book, link_key: bytes, now: dt.datetime, days: int | None, *, paying: bool = False, gather: int | None = None
+    book: Book, link_key: bytes, now: dt.datetime, facility: Facility, *, paying: bool = False, gather: bool = False
 ) -> str:
     """Bring the request into line with the balance; return in a few words what happened, "" when nothing did.
 
-    `days`: a request expires after so many (None: never); `paying`: money through us moved the balance; `gather`: hours
-    without a new charge before a request opens (None: at once).
+    `paying`: money through us moved the balance; `gather`: the facility may wait for more charges before it asks.
     """
-    owed, ask = book.balance, book.ask
+    book.withheld = max(0, min(book.withheld, book.balance))
+    owed, most, ask = wanted(book), limit(book, facility), book.ask
     if ask is None:
         if owed <= 0:
             book.window = None
         if owed <= 0 or paying:  # what was paid late, after a request had ended, is no reason to ask again
             return ""
-        return _open(book, link_key, now, days) if gather is None else _wait(book, now, dt.timedelta(hours=gather))
+        if most is not None and owed > most:
+            book.window = None
+            return "not asked for: a person looks first"
+        if facility.amounts.minimum is not None and owed < facility.minor(facility.amounts.minimum):
+            book.window = None
+            return "too little to be asked for"
+        if gather and facility.gather_hours is not None:
+            return _wait(book, now, dt.timedelta(hours=facility.gather_hours))
+        return open_request(book, link_key, now, facility)
     if owed <= 0:
-        ask.state = states.Request.PAID if paying else states.Request.SETTLED
-        ask.asked = 0
-        book.closed.append(ask)
-        book.ask = None
-        _withdraw_session(book, 0)
-        return f"request {ask.state}"
-    before, ask.asked = ask.asked, owed
-    _withdraw_session(book, owed)
-    if owed == before:
+        close(book, states.Request.PAID if paying else states.Request.SETTLED)
+        return f"request {book.closed[-1].state}"
+    before, ask.asked = ask.asked, owed if most is None else min(owed, most)
+    _withdraw_session(book, ask.asked)
+    if ask.asked == before:
         return ""
-    was, now_owed = Money(minor=before, currency=book.currency), Money(minor=owed, currency=book.currency)
-    return f"request {'raised' if owed > before else 'lowered'} from {was.amount} to {now_owed}"
+    was, is_now = Money(minor=before, currency=book.currency), Money(minor=ask.asked, currency=book.currency)
+    return f"request {'raised' if ask.asked > before else 'lowered'} from {was.amount} to {is_now}"
+
+
+def close(book: Book, state: states.Request) -> None:
+    """End the open request, and the card page that could still be paid."""
+    assert book.ask is not None
+    book.ask.state, book.ask.asked, book.ask.advance = state, 0, 0
+    book.closed.append(book.ask)
+    book.ask = None
+    _withdraw_session(book, 0)
 
 
 def opens(book: Book, amount: int) -> bool:
     """Say whether an entry of `amount` minor units makes `follow` open a request, or wait to open one."""
-    return book.ask is None and book.window is None and book.balance + amount > 0
+    return book.ask is None and book.window is None and book.balance + amount - book.withheld > 0
 
 
 def _wait(book: Book, now: dt.datetime, span: dt.timedelta) -> str:
@@ -63,13 +92,19 @@ def _wait(book: Book, now: dt.datetime, span: dt.timedelta) -> str:
     return f"to be asked for from {book.window.due:%Y-%m-%d %H:%M} UTC"
 
 
-def _open(book: Book, link_key: bytes, now: dt.datetime, days: int | None) -> str:
+def open_request(book: Book, link_key: bytes, now: dt.datetime, facility: Facility, **said: Any) -> str:
+    """Ask for what is wanted now; `said` are fields of Ask that a person filled in."""
     request_id = public_id("R")
-    ask = Ask(request_id, book.balance, token_hash=link.token_hash(link.token(link_key, request_id)))
-    if days is not None:
-        ask.expires_at = now + dt.timedelta(days=days)
-        book.errands.append(("lapse", request_id, f"lapse:{request_id}", ask.expires_at))
+    ask = Ask(request_id, 0, token_hash=link.token_hash(link.token(link_key, request_id)), **said)
     book.ask, book.window = ask, None
+    ask.asked = wanted(book)
+    if ask.expires_at is None and facility.request_days is not None:
+        ask.expires_at = now + dt.timedelta(days=facility.request_days)
+    if ask.expires_at is not None:
+        book.errands.append(("lapse", request_id, f"lapse:{request_id}", ask.expires_at))
+    if not ask.due_on and facility.reminders is not None:
+        due = now.astimezone(facility.zone).date() + dt.timedelta(days=facility.reminders.due_days)
+        ask.due_on = due.isoformat()
     return "request opened"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow.asking import ask, notify
+from chartpost.adapter.flow.asking import accounts, ask
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import books, errands
 from chartpost.adapter.ledger.errands import Errand
@@ -23,7 +23,7 @@ def run(flow: Flow, errand: Errand) -> None:
         if due > tx.now:
             return errands.again(tx, errand, due)
         if book is not None:
-            ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)
-            notify.plan(flow, tx, books.flush(tx, [book]))
+            ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility))
+            accounts.write(flow, tx, [book])
         errands.done(tx, errand)
     return None

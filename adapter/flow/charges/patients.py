@@ -109,7 +109,7 @@ def _stop(flow: Flow, tx: Tx, row: Any, found: Reading, mine: Iterable[Book]) ->
         if (book.stopped, book.patient_only) != before:
             facility = flow.facility(book.facility)
             if book.ask is None and book.closed:  # its link showed too much: another one
-                ask.follow(book, flow.link_key, tx.now, facility.request_days, gather=facility.gather_hours)
+                ask.follow(book, flow.link_key, tx.now, facility, gather=True)
         if not book.stopped and (still := stops.waiting(book, said, row.waived)):
             stops.mark(book, still)
             if book.ask is not None or book.balance > 0:

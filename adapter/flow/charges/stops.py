@@ -7,6 +7,7 @@ what waits on the request. After a confidential visit (PV2-22) only the patient 
 
 from __future__ import annotations
 
+from chartpost.adapter.flow.asking import ask
 from chartpost.adapter.flow.charges.lines import Decided, Verdict, hold
 from chartpost.adapter.ledger import reversals, states
 from chartpost.adapter.ledger.books import Book
@@ -62,8 +63,4 @@ def lift(book: Book, causes: set[str]) -> None:
         return
     book.patient_only = book.renewed = True
     if book.ask is not None and book.guarantor is not None:
-        book.ask.state, book.ask.asked = states.Request.CANCELLED, 0
-        book.closed.append(book.ask)
-        book.ask = None
-        if book.session is not None:
-            book.errands.append(("expire", book.session[0], f"expire:{book.session[0]}", None))
+        ask.close(book, states.Request.CANCELLED)

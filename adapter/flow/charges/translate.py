@@ -11,12 +11,11 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow.asking import ask, notify, retell
+from chartpost.adapter.flow.asking import accounts, ask
 from chartpost.adapter.flow.charges import (
     chargeitem,
     guard,
     invoice,
-    overpaid,
     patients,
     people,
     reading,
@@ -149,11 +148,7 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]], a
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
         verdict.shadow = verdict.shadow or along.get(row.id)
         verdicts.append((row, verdict))
-    asked = books.flush(tx, touched.values())
-    overpaid.tell(flow, tx, touched.values())
-    notify.plan(flow, tx, asked)
-    just_asked = {book.key for book in asked}
-    retell.plan(flow, tx, (book for book in touched.values() if book.renewed and book.key not in just_asked))
+    accounts.write(flow, tx, touched.values())
     guard.save(tx, opened)
     _write(flow, tx, verdicts)
     for row, verdict in verdicts:
@@ -236,7 +231,7 @@ def _apply(
     reversals.pair(book.lines)
     shelf[key] = touched[key] = book
     facility = flow.facility(book.facility)
-    what = ask.follow(book, flow.link_key, tx.now, facility.request_days, gather=facility.gather_hours)
+    what = ask.follow(book, flow.link_key, tx.now, facility, gather=True)
     total = sum(amount for _, _, amount, _ in counted)
     sum_of_lines = Money(minor=abs(total), currency=book.currency)
     signed = f"{'-' if total < 0 else '+'}{sum_of_lines}"

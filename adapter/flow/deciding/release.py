@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from chartpost.adapter.flow.asking import ask, notify
+from chartpost.adapter.flow.asking import accounts, ask, limits, notify
 from chartpost.adapter.flow.charges import guard, reading, restate, stops, typed
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.deciding.decide import No, Release, Word, close, close_all, decide
@@ -171,7 +171,7 @@ def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
     close_all(tx, held.object, word)
     if book.stopped:
         stops.lift(book, {book.stopped})
-        ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility).request_days)  # its link may be withdrawn
+        ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility))  # its link may be withdrawn
         books.flush(tx, [book])
     notify.plan(flow, tx, [book])
     return "the payer is told again"
@@ -217,6 +217,20 @@ def _hurry(tx: Tx, kind: str, subject: str, lane: str) -> None:
     errands.add(tx, kind, subject, lane)
 
 
+def _retry_account(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
+    owner = tx.scalar(select(account.c.key).where(account.c.id == int(key)))
+    if owner is None or held.cause != limits.REVIEW:
+        raise No("there is nothing to try again; once the matter is settled, dismiss it")
+    if not word.sure:
+        raise No("nobody is asked for it before a person has looked: if the amount is right, say --yes")
+    book = books.load(tx, [owner])[owner]
+    book.approved = ask.wanted(book)
+    close(tx, held, word)
+    what = ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility))
+    accounts.write(flow, tx, [book])
+    return what or "the amount is approved"
+
+
 _RETRIES: dict[str, Callable[[Flow, Tx, Any, str, Word], str]] = {
     "message": _retry_message,
     "posting": retry_posting,
@@ -224,4 +238,5 @@ _RETRIES: dict[str, Callable[[Flow, Tx, Any, str, Word], str]] = {
     "event": _retry_event,
     "card_session": _retry_session,
     "errand": _retry_errand,
+    "account": _retry_account,
 }

@@ -13,7 +13,7 @@ from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import holds, states
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
-from chartpost.adapter.ledger.tables import account, card_session, request
+from chartpost.adapter.ledger.tables import account, card_part, card_session, request
 from chartpost.adapter.ledger.tables import attempt as attempts
 from chartpost.adapter.ports import HostedSession, SessionRequest, SessionState
 
@@ -33,7 +33,10 @@ LIVE = (states.CardSession.MINTING, states.CardSession.OPEN)
 
 def live(tx: Tx, account_id: int) -> Any:
     """Return the account's one live card session, or None."""
-    return tx.one(select(card_session).where(card_session.c.account_id == account_id, card_session.c.state.in_(LIVE)))
+    its_page = card_part.c.card_session_id == card_session.c.id
+    return tx.one(
+        select(card_session).join(card_part, its_page).where(card_part.c.account_id == account_id, card_part.c.live)
+    )
 
 
 def insert_new(tx: Tx, flow: Flow, asked: Any, amount: int, currency: str) -> str:
@@ -47,7 +50,9 @@ def insert_new(tx: Tx, flow: Flow, asked: Any, amount: int, currency: str) -> st
         "success_url": f"{page}/return?s={session_id}", "cancel_url": f"{page}/back",
         "expires_at": (tx.now + LIFE).replace(microsecond=0), "created_at": tx.now,
     }  # fmt: skip
-    tx.run(insert(card_session), [row])
+    number = tx.run(insert(card_session).returning(card_session.c.id), [row]).scalar_one()
+    part = {"card_session_id": number, "account_id": asked.account_id, "request_id": asked.id, "amount": amount}
+    tx.run(insert(card_part), [part | {"live": True}])
     return session_id
 
 
@@ -145,3 +150,4 @@ def move(tx: Tx, session_id: str, after: states.CardSession) -> None:
     row = _locked(tx, session_id)
     if row is not None and states.allowed(states.CardSession(row.state), after):
         tx.run(update(card_session).where(card_session.c.public_id == session_id).values(state=after))
+        tx.run(update(card_part).where(card_part.c.card_session_id == row.id).values(live=after in LIVE))

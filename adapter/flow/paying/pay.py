@@ -148,7 +148,7 @@ def _refused(flow: Flow, token: str, reason: Literal["amount", "busy", "provider
 
 
 def _find(connection: Connection, token: str) -> Any:
-    columns = (account.c.facility, account.c.currency, account.c.balance)
+    columns = (account.c.facility, account.c.currency)
     return connection.execute(
         select(request, *columns)
         .join(account, account.c.id == request.c.account_id)
@@ -170,7 +170,7 @@ def _view(flow: Flow, connection: Connection, row: Any) -> PayView:
     return PayView(
         state=str(state),
         facility=facility.name,
-        owed=Money(minor=row.balance if state == states.Request.OPEN else 0, currency=row.currency),
+        owed=Money(minor=row.asked if state == states.Request.OPEN else 0, currency=row.currency),
         paid=Money(minor=paid, currency=row.currency),
         pending=connection.execute(finished).first() is not None,
         contact=facility.contact,

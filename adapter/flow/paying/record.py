@@ -14,10 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import insert, select, update
 
 from chartpost.adapter.errors import Permanent, Transient
-from chartpost.adapter.flow.asking import ask, notify, reach
+from chartpost.adapter.flow.asking import accounts, ask, notify, reach
 from chartpost.adapter.flow.attempt import learned
 from chartpost.adapter.flow.backoff import delay
-from chartpost.adapter.flow.charges import overpaid
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card
 from chartpost.adapter.flow.posting import batch
@@ -110,10 +109,8 @@ def _paid(flow: Flow, tx: Tx, provider: str, told: PaymentEvent, session: Any) -
     book.add(f"payment:{payment_id}", "card", -told.amount, tx.now, payment_id=payment_id)
     ids = {"payment": values["public_id"], "minor": told.amount, "currency": told.currency}
     tx.moved("payment", "recorded", provider, book.key, **ids)
-    days = flow.facility(session.facility).request_days
-    ask.follow(book, flow.link_key, tx.now, days, paying=True)
-    notify.plan(flow, tx, books.flush(tx, [book]))
-    overpaid.tell(flow, tx, [book])
+    ask.follow(book, flow.link_key, tx.now, flow.facility(session.facility), paying=True)
+    accounts.write(flow, tx, [book])
     _post_everywhere(flow, tx, session, payment_id, f"payment:{values['public_id']}")
     return ""
 

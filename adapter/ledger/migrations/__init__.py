@@ -40,13 +40,13 @@ def _tables_may_be_made_anew(connection: Connection) -> Iterator[None]:
         return
     driver = connection.connection.dbapi_connection
     assert driver is not None
-    driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
+    driver.execute("PRAGMA foreign_keys=OFF")
     try:
         yield
-        if broken := driver.execute("PRAGMA foreign_key_check").fetchall():  # type: ignore[attr-defined]
+        if broken := driver.execute("PRAGMA foreign_key_check").fetchall():
             raise RuntimeError(f"the ledger's tables no longer fit together: {len(broken)} rows refer to nothing")
     finally:
-        driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[attr-defined]
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def revision(engine: Engine) -> str | None:

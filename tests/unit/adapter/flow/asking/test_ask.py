@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from workbench import LINK_KEY, MAY
+from workbench import LINK_KEY, MAY, configuration
 
+from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.asking import ask, link
 from chartpost.adapter.ledger.books import Ask, Book
+from chartpost.adapter.policy import Amounts
 
 
 def book(balance: int, asked: int | None = None, session: tuple[str, int] | None = None) -> Book:
@@ -17,8 +21,12 @@ def book(balance: int, asked: int | None = None, session: tuple[str, int] | None
     return made
 
 
-def follow(made: Book, days: int | None = None, paying: bool = False) -> str:
-    return ask.follow(made, LINK_KEY, MAY, days, paying=paying)
+def clinic(**policy: Any) -> Facility:
+    return configuration().facilities["lakeside"].model_copy(update=policy)
+
+
+def follow(made: Book, days: int | None = None, paying: bool = False, **policy: Any) -> str:
+    return ask.follow(made, LINK_KEY, MAY, clinic(request_days=days, **policy), paying=paying)
 
 
 @pytest.mark.parametrize("balance", [0, -100])
@@ -83,7 +91,7 @@ def gathered(made: Book, amount: int, hours: float = 0) -> str:
     now = MAY + dt.timedelta(hours=hours)
     made.entries.clear()
     made.add(f"message:{hours}:1", "charge" if amount > 0 else "credit", amount, now)
-    return ask.follow(made, LINK_KEY, now, None, gather=4)
+    return ask.follow(made, LINK_KEY, now, clinic(gather_hours=4), gather=True)
 
 
 def due(made: Book) -> float | None:
@@ -125,3 +133,64 @@ def test_whether_an_entry_would_open_a_request_is_known_before_it_is_made():
     made = book(0)
     gathered(made, 4000)
     assert not ask.opens(made, 1000), "it was counted when the gathering began"
+
+
+# ------------------------------------------------------------------------------------- amounts that people set
+
+
+def test_what_a_person_withheld_is_not_asked_for_and_never_more_is_withheld_than_is_owed():
+    made = book(10000)
+    made.withheld = 6000
+    follow(made)
+    assert made.ask.asked == 4000
+    made.balance = 5000
+    assert follow(made) == "request settled"
+    assert made.withheld == 5000
+    made.balance = 7000
+    follow(made)
+    assert made.ask.asked == 2000, "only what is new"
+
+
+def test_an_advance_is_asked_for_until_it_is_paid_whatever_is_owed_meanwhile():
+    made = book(0, asked=20000)
+    made.ask.advance = 20000
+    made.add("message:1:1", "charge", 15000, MAY)
+    follow(made)
+    assert made.ask.asked == 20000, "the deposit is for this charge"
+    made.add("payment:1", "card", -5000, MAY)
+    follow(made, paying=True)
+    assert (made.ask.asked, made.balance) == (15000, 10000)
+    made.add("payment:2", "card", -15000, MAY)
+    assert follow(made, paying=True) == "request paid"
+    assert made.balance == -5000, "a credit for what comes"
+
+
+def test_a_write_off_is_no_payment_and_leaves_an_advance_as_it_is():
+    made = book(0, asked=20000)
+    made.ask.advance = 20000
+    made.add("message:1:1", "adjustment", -500, MAY)
+    follow(made)
+    assert made.ask.asked == 20000
+
+
+def test_too_little_waits_for_more_and_too_much_for_a_person():
+    few = Amounts(minimum=Decimal("5.00"), review_above=Decimal("100.00"))
+    made = book(499)
+    assert (follow(made, amounts=few), made.ask) == ("too little to be asked for", None)
+    made.balance = 500
+    assert follow(made, amounts=few) == "request opened"
+    large = book(10001)
+    assert (follow(large, amounts=few), large.ask) == ("not asked for: a person looks first", None)
+    large.approved = 10001
+    assert follow(large, amounts=few) == "request opened"
+
+
+def test_an_open_request_is_raised_up_to_what_may_go_out_and_no_further():
+    made = book(15000, asked=4000)
+    follow(made, amounts=Amounts(review_above=Decimal("100.00")))
+    assert made.ask.asked == 10000
+    made.approved = 15000
+    follow(made, amounts=Amounts(review_above=Decimal("100.00")))
+    assert made.ask.asked == 15000
+    follow(made, amounts=Amounts(review_above=Decimal("100.00"), maximum=Decimal("120.00")))
+    assert made.ask.asked == 12000, "a maximum no person goes beyond"

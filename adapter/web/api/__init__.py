@@ -1,0 +1,1 @@
+"""The API of the internal face, for the desk and for programs: JSON, bearer tokens, scopes."""
