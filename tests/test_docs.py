@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from chartpost.adapter import cli, plugins, settings
+from chartpost.adapter import cli, plugins, policy, settings, users
 from chartpost.adapter.flow import ERRANDS, TRANSLATE
 from chartpost.adapter.senders.mllp import VERDICTS
 from chartpost.mappings import layers, mapfile, mapspec, postingmap
@@ -170,6 +170,11 @@ def models() -> dict[str, type[BaseModel]]:
         "Top level": settings.Settings,
         "facilities.NAME": settings.Facility,
         "facilities.NAME.mail": settings.Mail,
+        "facilities.NAME.amounts": policy.Amounts,
+        "facilities.NAME.plans": policy.Plans,
+        "facilities.NAME.reminders": policy.Reminders,
+        "facilities.NAME.quiet": policy.Quiet,
+        "users.NAME": users.User,
         "sources.NAME.guard": settings.Guard,
         "sources.NAME.shadow": settings.SourceShadow,
         "destinations.NAME.shadow": settings.Shadow,
@@ -199,7 +204,9 @@ def default(field: FieldInfo) -> str:
         return "see below"  # it has a table of its own
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    text = {"()": "[]", "": '""', "False": "false"}.get(str(value), str(value))
+    if isinstance(value, tuple):
+        value = f"[{', '.join(map(str, value))}]"
+    text = {"": '""', "False": "false", "True": "true"}.get(str(value), str(value))
     return f"`{text}`"
 
 
