@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from chartpost.adapter import figures, plugins
 from chartpost.adapter.dropfolder import DropFolder
+from chartpost.adapter.flow.asking import template
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.door import found
 from chartpost.adapter.flow.door.notified import Subscriptions
@@ -90,6 +91,11 @@ def make_flow(settings: Settings, keys: Keys, store: Store, public_url: str) -> 
             name: mapfile.load(source.shadow.map)
             for name, source in settings.sources.items()
             if source.shadow is not None and source.shadow.map
+        },
+        words={
+            name: template.read(Path(facility.templates))
+            for name, facility in settings.facilities.items()
+            if facility.templates is not None
         },
     )
 

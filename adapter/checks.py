@@ -31,7 +31,10 @@ IN_SANDBOX = {
     ("twilio", "base_url"): ("http", "/twilio"),
     ("twilio", "account_sid"): ("twilio_sid", ""),
     ("twilio", "auth_token"): ("twilio_token", ""),
+    ("http", "url"): ("http", "/gateway/messages"),
+    ("http", "secret"): ("gateway_secret", ""),
     ("smtp", "address"): ("smtp", ""),
+    ("smtp", "bounce_secret"): ("bounce_secret", ""),
     ("mllp", "address"): ("mllp", ""),
     ("fhir", "base_url"): ("http", "/fhir"),
     ("fhir", "token"): ("fhir_token", ""),
@@ -48,6 +51,8 @@ SUPPOSED = {
     "twilio_token": "0" * 32,
     "fhir_token": "0" * 32,
     "invoice_token": "0" * 32,
+    "gateway_secret": "0" * 32,
+    "bounce_secret": "0" * 32,
 }
 #: The same for options of sources: what the sandbox's clinic sends with.
 SOURCES_IN_SANDBOX = {"token": "invoice_token"}
@@ -127,8 +132,9 @@ def references(file: YamlFile, problems: Problems) -> None:
     for name, facility in _section(file, "facilities").items():
         check(("facilities", name, "provider"), facility.get("provider"), "providers", "provider")
         check(("facilities", name, "notifiers"), facility.get("notifiers", []), "notifiers", "notifier")
-        types = {_section(file, "notifiers").get(str(one), {}).get("type") for one in facility.get("notifiers") or []}
-        if "smtp" in types and not facility.get("mail"):
+        writers = [_section(file, "notifiers").get(str(one), {}) for one in facility.get("notifiers") or []]
+        mails = any(one.get("type") == "smtp" or one.get("channel") == "email" for one in writers)
+        if mails and not facility.get("mail"):
             problems.add(
                 ("facilities", name, "mail"),
                 "is missing, and a notifier of the facility sends e-mail: say who signs it (sender, address, reply_to)",
@@ -285,6 +291,9 @@ def map_paths(file: YamlFile) -> None:
                 name = place.get("map")
                 if isinstance(name, str) and ("/" in name or name.endswith((".yaml", ".yml"))):
                     place["map"] = str(Path(file.name).parent / name)
+    for facility in _section(file, "facilities").values():
+        if isinstance(facility.get("templates"), str):
+            facility["templates"] = str(Path(file.name).parent / facility["templates"])
 
 
 def maps(file: YamlFile, problems: Problems) -> None:
@@ -327,6 +336,11 @@ def _fits(
     for place, text in misfits(section, str(part.get("type")), part.get("share"), wanted, loaded):
         # What a rule of the share lacks is said at the rule, of whichever map.
         problems.add((*where, key) if place == ("map",) else (section, where[1], *place), text)
+    if section == "destinations" and part.get("consents"):
+        from chartpost.adapter.flow.posting.preference import untold
+
+        if text := untold(part, loaded):
+            problems.add((section, where[1], "consents"), text)
     if section == "sources" and part.get("poll") and "ChargeItem" in getattr(loaded, "messages", ()):
         text = f"looks for Invoices, and {wanted} reads ChargeItems: let their server send them, or tell of them"
         problems.add((section, where[1], "poll"), text)
@@ -363,3 +377,12 @@ def _share_rule(rule: Any, loaded: object) -> Iterator[tuple[tuple[str, ...], st
 
 def _reads_balance(loaded: object) -> bool:
     return any(row.target == "balance" for row in getattr(loaded, "message", ()))
+
+
+def templates(file: YamlFile, problems: Problems) -> None:
+    """A facility's own words must be there and say nothing that they may not, in languages that we speak."""
+    from chartpost.adapter.flow.asking import proofread
+
+    for name, part in _section(file, "facilities").items():
+        for key, text in proofread.configured(part, str(part.get("pay_url") or file.data.get("public_url") or "")):
+            problems.add(("facilities", name, key), text)

@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from chartpost.adapter.commands import edit, lint, look, maps, release, totals, worklist
+from chartpost.adapter.commands import (
+    bounce,
+    consents,
+    edit,
+    lint,
+    look,
+    maps,
+    release,
+    requests,
+    templates,
+    totals,
+    worklist,
+)
 from chartpost.adapter.commands.shared import DATA, AsJson, Config, Data, print_json, print_list, reading, screen
 from chartpost.adapter.errors import ConfigurationError
 
@@ -137,20 +149,23 @@ def link(
     from chartpost.adapter import settings
     from chartpost.adapter.flow.asking.link import token
     from chartpost.adapter.keys import data_keys
-    from chartpost.adapter.ledger.tables import request as requests
+    from chartpost.adapter.ledger.tables import account
+    from chartpost.adapter.ledger.tables import request as table
 
     loaded = settings.load(config, os.environ)
-    if loaded.public_url is None and loaded.web.port == 0:
-        raise ConfigurationError(["public_url: is not set and web has no fixed port, so no link can be made; set one"])
     with reading(config, data) as connection:
-        row = connection.execute(select(requests).where(requests.c.public_id == request)).first()
+        its = select(table, account.c.facility).join(account, account.c.id == table.c.account_id)
+        row = connection.execute(its.where(table.c.public_id == request)).first()
     if row is None:
         print(f"there is no request {request}; `chartpost requests` lists them", file=sys.stderr)
         raise typer.Exit(1)
     if row.state != "open":
         print(f"request {request} is {row.state}: its page says so and takes no payment", file=sys.stderr)
+    own = loaded.facilities[row.facility].pay_url if row.facility in loaded.facilities else None
+    if not own and loaded.public_url is None and loaded.web.port == 0:
+        raise ConfigurationError(["public_url: is not set and web has no fixed port, so no link can be made; set one"])
     key = data_keys(data, make=False).link
-    address = f"{loaded.public_url or f'http://{loaded.web}'}/p/{token(key, row.public_id, row.generation)}"
+    address = f"{own or loaded.public_url or f'http://{loaded.web}'}/p/{token(key, row.public_id, row.generation)}"
     if as_json:
         print_json([{"request": row.public_id, "state": row.state, "link": address}])
     else:
@@ -161,6 +176,7 @@ app.command()(look.check)
 app.command()(lint.lint)
 app.command()(look.status)
 app.command()(totals.totals)
+app.command()(bounce.bounce)
 
 
 @app.command()
@@ -195,7 +211,10 @@ for _name, _about in {
     app.command(_name)(_list(_name, _about))
 
 app.add_typer(maps.maps, name="map")
+app.add_typer(consents.consents, name="consents")
 app.add_typer(release.postings, name="postings")
+app.add_typer(requests.request, name="request")
+app.add_typer(templates.templates, name="templates")
 release.holds.callback(invoke_without_command=True)(worklist.bare)
 release.holds.command("list")(worklist.listed)
 release.holds.command("show")(worklist.show)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from chartpost.adapter.part import Part
 from chartpost.adapter.policy import Amounts, Language, Plans, Quiet, QuietHours, Reminders, Role
@@ -21,6 +21,8 @@ class Mail(Part):
     sender: OneLine  #: shown in the list of mails, so as neutral as message_name
     address: MailAddress  #: the From address; what cannot be delivered comes back to it
     reply_to: MailAddress  #: where answers go: the billing office
+    #: the name under which the key stands that mail is signed with (DKIM); "": `chartpost check` does not look for it
+    dkim_selector: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$")] = ""
 
 
 class Facility(Part):

@@ -23,16 +23,20 @@ class Neighbour:
         """Start it; `ready` waits for it."""
         assert settings.sandbox is not None
         provider = next((name for name, part in settings.providers.items() if part.type == "stripe"), "card")
+        notifier = next((name for name, part in settings.notifiers.items() if part.type == "twilio"), "sms")
         command = [
             *(sys.executable, "-m", "chartpost.adapter.sandbox", "--with-parent"),
             *("--http", settings.sandbox.http, "--mllp", settings.sandbox.mllp, "--smtp", settings.sandbox.smtp),
             *("--stripe-webhook", f"{url_of(doors.web)}/hooks/{provider}"),
+            *("--twilio-incoming", f"{url_of(doors.web)}/hooks/{notifier}/incoming"),
             *("--jwks-url", f"{url_of(doors.internal)}/.well-known/jwks.json"),
         ]
         for door in list(doors.mllp.values())[:1]:
             command += ["--send-to", address_of(door)]
         for source in list(settings.fhir())[:1]:
             command += ["--send-invoices-to", f"{url_of(doors.internal)}/fhir/{source}"]
+        for name in [name for name, part in settings.notifiers.items() if part.type == "smtp"][:1]:
+            command += ["--bounces", f"{url_of(doors.web)}/hooks/{name}/bounce"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
 
     def ready(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ SENDERS = "chartpost.senders"
 
 Factory = Callable[[Any], Any]
 #: What every destination may say, whatever its type (settings.Destination): its plugin is not told.
-SHARED = {SENDERS: frozenset(["batch", "shadow"])}
+SHARED = {SENDERS: frozenset(["batch", "consents", "shadow"])}
 
 
 def load(group: str, type_name: str) -> Factory:

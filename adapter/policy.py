@@ -13,9 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
 from chartpost.adapter.part import Part
+from chartpost.mappings.model import Role as Role
 
-#: Who may be written to about an account.
-Role = Literal["patient", "guarantor", "household", "bill_to", "insured"]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]  #: ISO 639-1
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

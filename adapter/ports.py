@@ -10,7 +10,7 @@ import datetime as dt
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 # ------------------------------------------------------------------------------------------------ payment providers
 
@@ -148,6 +148,82 @@ class Notifier(Protocol):
 
     def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
         """Verify and normalise a status callback that came to `url`. Raises Permanent when it is not authentic."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A text that a person wrote to us."""
+
+    event_id: str  #: the service's id of it: the same text told again has the same one
+    sender: str  #: E.164: whose phone it came from
+    to: str  #: our own number
+    text: str = field(repr=False)
+    answered: bool = False  #: the service answers words such as this one by itself
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A notifier by which people can write back. Optional: see notifiers/twilio.py."""
+
+    def parse_incoming(self, url: str, body: bytes, headers: Mapping[str, str]) -> Incoming:
+        """Verify and read a text that was told to `url`. Raises Permanent when it is not authentic."""
+        ...
+
+    def reply(self, text: str) -> tuple[str, bytes]:
+        """Return content type and body of the answer that has the service send `text` back; "" sends nothing."""
+        ...
+
+
+class Trouble(enum.StrEnum):
+    """What is wrong with a number or address itself; every other code is about one message only."""
+
+    STOPPED = "stopped"  #: whoever has it wants none of our messages
+    LANDLINE = "landline"  #: it takes no texts
+    GONE = "gone"  #: nobody has it, or not any more
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A notifier that can say what a code of its service means for the next message to the same person."""
+
+    def trouble(self, code: str) -> Trouble | None:
+        """Return what the code of a `Permanent` or of a report says of the number or address. Calls nobody."""
+        ...
+
+
+Line = Literal["mobile", "landline", "voip", "unknown"]
+
+
+@runtime_checkable
+class LineTypes(Protocol):
+    """A notifier whose service knows what kind of line a number is."""
+
+    def line_type(self, number: str) -> Line:
+        """Ask for a number (E.164). Asking costs and changes nothing; within ten seconds. Raises as `send` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A mail that came back, as far as it says what became of one of ours."""
+
+    event_id: str  #: the same for a second copy of the same bounce
+    notice: str  #: our Notice's public id; "" where the mail names none
+    report: NoticeReport  #: UNDELIVERED, or UNKNOWN: late, or no bounce at all
+    code: str = ""  #: "5.1.1" (RFC 3463)
+
+
+@runtime_checkable
+class Bouncing(Protocol):
+    """A notifier of e-mail that can read what came back. See notifiers/smtp.py."""
+
+    def parse_bounce(self, mail: bytes, headers: Mapping[str, str]) -> Bounce:
+        """Verify that who brought it over HTTP may, then read it. Raises Permanent when not."""
+        ...
+
+    def read_bounce(self, mail: bytes, to: str = "") -> Bounce:
+        """Read a mail that came to `to` ("": its own headers tell). Raises nothing: what is no bounce is UNKNOWN."""
         ...
 
 

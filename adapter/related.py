@@ -11,8 +11,10 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from chartpost.adapter.ledger.tables import (
     account_change,
+    card_part,
     card_session,
     entry,
+    event,
     hold,
     message,
     notice,
@@ -32,6 +34,7 @@ class Scope:
 
     messages: set[int] = field(default_factory=set)
     requests: set[int] = field(default_factory=set)
+    events: set[int] = field(default_factory=set)  #: of somebody nobody here has written to: a text of a stranger
 
 
 def related(connection: Connection, name: str) -> Scope:
@@ -56,8 +59,15 @@ def _find(connection: Connection, name: str) -> Scope:
     for table in _BY_REQUEST:
         theirs = or_(table.c.public_id == name, table.c.provider_ref == name)
         scope.requests |= _ids(connection, table.c.request_id, theirs)
+    pages = select(card_session.c.id).where(or_(card_session.c.public_id == name, card_session.c.provider_ref == name))
+    scope.requests |= _ids(connection, card_part.c.request_id, card_part.c.card_session_id.in_(pages))
+    scope.events |= _ids(connection, event.c.id, (event.c.event_id == name) & (event.c.reference == ""))
+    referred = select(event.c.reference).where(event.c.event_id == name, event.c.reference != "")
+    scope.requests |= _ids(connection, notice.c.request_id, notice.c.public_id.in_(referred))
     paid = _ids(connection, posting.c.payment_id, or_(posting.c.public_id == name, posting.c.control_id == name))
     scope.requests |= _ids(connection, payment.c.request_id, payment.c.id.in_(paid))
+    told = select(posting.c.account_id).where(or_(posting.c.public_id == name, posting.c.control_id == name))
+    scope.requests |= _ids(connection, request.c.id, request.c.account_id.in_(told))
     return scope
 
 
@@ -79,6 +89,7 @@ def _find_numbered(connection: Connection, scope: Scope, letter: str, number: in
             found = _find(connection, named(held))
             scope.messages |= found.messages
             scope.requests |= found.requests
+            scope.events |= found.events
 
 
 def _widen(connection: Connection, scope: Scope) -> None:

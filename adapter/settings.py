@@ -19,10 +19,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StringConstraints,
     Tag,
 )
 
-from chartpost.adapter import checks, plugins
+from chartpost.adapter import addresses, checks, plugins
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.facility import Facility as Facility
 from chartpost.adapter.facility import Mail as Mail
@@ -122,6 +123,8 @@ class FhirRules(Part):
     version: Literal["R4", "R4B", "R5"] = "R4"  #: a payload does not tell
     max_depth: PositiveInt = 32  #: levels of nesting
     fetch: Named | None = None  #: a destination of type fhir: what a resource refers to is read from its server
+    #: "system|code" of the Consents that are about texts; `urn:chartpost:consent|text-messages` always is
+    consent_codes: tuple[Annotated[str, StringConstraints(pattern=r"^\S*\|\S+$")], ...] = ()
 
 
 class FhirPoll(Part):
@@ -196,6 +199,8 @@ class Destination(Plugin):
     #: FT1-3: none, or one for each day and facility, under which `chartpost totals` adds up
     batch: Literal["none", "day"] = "none"
     shadow: Shadow | None = None  #: postings are written and kept, and not sent
+    #: how it is told that somebody takes consent to texts back, or gives it again: ADT^A31 or a FHIR Consent
+    consents: Literal["none", "hl7", "fhir"] = "none"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -259,7 +264,7 @@ class Settings(Part):
 def load(path: Path | None, environ: Mapping[str, str], *, maps: bool = True) -> Settings:
     """Read and check the configuration at `path` (None: the embedded one) under the `CHARTPOST_…` variables.
 
-    Without `maps` the map files are not looked at: one that is being edited may be wrong for a while.
+    Without `maps` maps and templates are not looked at: one that is being edited may be wrong for a while.
 
     Raises ConfigurationError with all problems, each "file:line: key.path: what is wrong; what to do".
     """
@@ -271,12 +276,14 @@ def load(path: Path | None, environ: Mapping[str, str], *, maps: bool = True) ->
     settings = problems.validate(Settings, file.data)
     checks.references(file, problems)
     checks.doors(file, problems)
+    addresses.check(file, problems)
     checks.folders(file, problems)
     checks.batches(file, problems)
     checks.sandbox(file, problems)
     checks.plugins(file, problems)
     if maps:
         checks.maps(file, problems)
+        checks.templates(file, problems)
     if settings is None or problems:
         raise ConfigurationError(problems.sorted())
     return settings

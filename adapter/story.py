@@ -18,7 +18,9 @@ from chartpost.adapter import report
 from chartpost.adapter.ledger.holds import EDITED, WAIVED
 from chartpost.adapter.ledger.tables import (
     account,
+    act,
     attempt,
+    card_part,
     card_session,
     entry,
     event,
@@ -82,8 +84,10 @@ class _Teller:
         yield from self._requests()
         yield from self._notices()
         yield from self._sessions()
+        yield from self._told(event.c.id.in_(self.scope.events))
         yield from self._payments()
         yield from self._postings()
+        yield from self._acts()
         yield from self._attempts()
         yield from self._holds()
 
@@ -163,7 +167,8 @@ class _Teller:
         for row in rows:
             name = self._know(f"notice:{row.public_id}")
             to = f" to {row.recipient.decode('utf-8', 'replace')}" if self.reveal and row.recipient else ""
-            yield Moment(row.created_at, "notice", name, f"{row.channel} through {row.notifier} wanted{to}")
+            what = "" if row.purpose == "request" else f" for {row.purpose} {row.step}".rstrip()
+            yield Moment(row.created_at, "notice", name, f"{row.channel} through {row.notifier} wanted{what}{to}")
             if row.state != "due":
                 code = f" ({row.code})" if row.code else ""
                 yield Moment(row.changed_at, "notice", name, f"{row.state}{code}", (), {"state": row.state})
@@ -172,7 +177,9 @@ class _Teller:
         )
 
     def _sessions(self) -> Iterator[Moment]:
-        rows = list(self._rows(card_session, card_session.c.request_id.in_(self.scope.requests)))
+        part = select(card_part.c.card_session_id).where(card_part.c.request_id.in_(self.scope.requests))
+        paying = or_(card_session.c.request_id.in_(self.scope.requests), card_session.c.id.in_(part))
+        rows = list(self._rows(card_session, paying))
         for row in rows:
             name = self._know(f"card_session:{row.public_id}")
             text = f"card page for {money(row.amount, row.currency)} {row.currency} at {row.provider}, now {row.state}"
@@ -182,7 +189,11 @@ class _Teller:
         yield from self._events([row.public_id for row in rows])
 
     def _events(self, references: list[str]) -> Iterator[Moment]:
-        for row in self._rows(event, event.c.reference.in_(references)):
+        yield from self._told(event.c.reference.in_(references))
+
+    def _told(self, where: ColumnElement[bool]) -> Iterator[Moment]:
+        for row in self._rows(event, where):
+            self.objects.add(f"event:{row.event_id}")
             why = f": {row.reason}" if row.reason else ""
             raw = tuple(_text(row.raw)) if self.reveal else ()
             fields = {"state": row.state, "reference": row.reference}
@@ -198,7 +209,8 @@ class _Teller:
 
     def _postings(self) -> Iterator[Moment]:
         mine = select(payment.c.id).where(payment.c.request_id.in_(self.scope.requests))
-        for row in self._rows(posting, posting.c.payment_id.in_(mine)):
+        whose = select(request.c.account_id).where(request.c.id.in_(self.scope.requests))
+        for row in self._rows(posting, or_(posting.c.payment_id.in_(mine), posting.c.account_id.in_(whose))):
             name = self._know(f"posting:{row.public_id}")
             body = [_frame(row.body)] + (_text(row.body) if self.reveal else []) if row.body else []
             text = f"{row.kind} to {row.destination}, control id {row.control_id}"
@@ -209,6 +221,18 @@ class _Teller:
                 fields = {"state": row.state, "answer_code": row.answer_code}
                 said = f"{row.state}: {answer}" if answer else row.state
                 yield Moment(row.changed_at, "posting", name, said, raw, fields)
+
+    def _acts(self) -> Iterator[Moment]:
+        """What people did, and the money that they say was paid otherwise."""
+        its = select(entry, account.c.currency).join(account, account.c.id == entry.c.account_id)
+        for row in self._rows(act, act.c.object.in_(self.objects)):
+            about = named(row.object)
+            # In their own words: an amount, a reference, a reason.
+            said = tuple(_text(row.note)) if self.reveal and row.note else ()
+            yield Moment(row.at, "act", about, f"{row.verb} by {row.by}", said, {"verb": row.verb, "by": row.by})
+            for one in self.connection.execute(its.where(entry.c.cause == f"act:{row.id}")):
+                text = f"{one.kind} {money(one.amount, one.currency)} {one.currency} on A{one.account_id}"
+                yield Moment(one.at, "entry", f"A{one.account_id}", text, (), {"amount_minor": one.amount})
 
     def _attempts(self) -> Iterator[Moment]:
         nouns = ("notice:", "card_session:", "posting:")

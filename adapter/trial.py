@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter import assembly, checks
-from chartpost.adapter.flow.asking import notify
+from chartpost.adapter.flow.asking import wording
 from chartpost.adapter.flow.charges import reading, translate
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.keys import Keys
@@ -189,8 +189,8 @@ def _told(flow: Flow, ask: Any, before: dict[int, tuple[int, str]]) -> dict[str,
     with flow.store.read() as connection:
         row = connection.execute(
             select(
-                notice.c.public_id, notice.c.channel, notice.c.notifier, notice.c.recipient, account.c.facility,
-                request.c.public_id.label("request_id"), request.c.generation,
+                notice.c.public_id, notice.c.channel, notice.c.notifier, notice.c.recipient, notice.c.language,
+                account.c.facility, request.c.public_id.label("request_id"), request.c.generation,
             )
             .join(request, request.c.id == notice.c.request_id)
             .join(account, account.c.id == request.c.account_id)
@@ -199,7 +199,7 @@ def _told(flow: Flow, ask: Any, before: dict[int, tuple[int, str]]) -> dict[str,
         why = connection.scalar(select(hold.c.text).where(hold.c.object == f"request:{ask.public_id}"))
     said: dict[str, Any] = {"asked": asked, "request": "opened", "not_told": why or ""}
     if row is not None and row.recipient is not None and not why:
-        letter = notify.text(flow, row)
+        letter = wording.compose(flow, row)
         said["told"] = f"{row.channel} {row.recipient.decode()}"
         said["text"] = re.sub(re.escape(LINK[:-1]) + r"\S+", LINK, letter.body)
     return said

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from chartpost.adapter.part import Part
 from chartpost.adapter.values import MailAddress, Named, Token
 
@@ -15,18 +17,18 @@ Scope = Literal[
     "messages:read", "status:read", "audit:read",
 ]  # fmt: skip
 RoleName = Literal["administrator", "billing", "clinician", "integrator", "auditor"]
-_READS: tuple[Scope, ...] = ("requests:read", "payments:read", "consents:read", "holds:read", "status:read")
+_READS: tuple[Scope, ...] = ("requests:read", "payments:read", "consents:read", "holds:read")
 _BILLING: frozenset[Scope] = frozenset([*_READS, "requests:write", "consents:write", "holds:write"])
 #: What each role may do. A clinician may nothing about money unless `billing: true`.
 SCOPES: dict[RoleName, frozenset[Scope]] = {
     "administrator": frozenset([*_BILLING, "messages:read", "audit:read"]),
     "billing": _BILLING,
-    "clinician": frozenset(["status:read"]),
+    "clinician": frozenset(),
     "integrator": frozenset(["status:read", "messages:read", "holds:read", "holds:write"]),
-    "auditor": frozenset([*_READS, "messages:read", "audit:read"]),
+    "auditor": frozenset([*_READS, "messages:read", "status:read", "audit:read"]),
 }
-#: What a clinician with billing permission may do: see payments, and send a link in two clicks.
-CLINICIAN_BILLING: frozenset[Scope] = frozenset(["status:read", "requests:read", "requests:write", "payments:read"])
+#: What a clinician with billing permission may do for their own patients: see payments, and send a link.
+CLINICIAN_BILLING: frozenset[Scope] = frozenset(["requests:read", "requests:write", "payments:read"])
 
 
 class User(Part):
@@ -47,3 +49,15 @@ class User(Part):
         """What this user may do."""
         of_role = CLINICIAN_BILLING if self.role == "clinician" and self.billing else SCOPES[self.role]
         return of_role & frozenset(self.scopes) if self.scopes else of_role
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> User:
+        """Whoever is told of something has an address, and may see it. Raises ValueError."""
+        if self.tell and self.email is None:
+            raise ValueError("email: is missing, and `tell` says that this user is told by e-mail")
+        for what in self.tell:
+            if f"{what}:read" not in self.allowed:
+                raise ValueError(f"tell: the role {self.role} may not see {what} here; take it out")
+        if self.role == "clinician" and "payments" in self.tell and not self.provider_ids:
+            raise ValueError("provider_ids: is missing; a clinician is told of payments for their own work")
+        return self

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from chartpost.adapter.ledger.tables import (
     account,
     card_session,
+    consent,
     entry,
     errand,
     hold,
@@ -95,6 +96,8 @@ def accounts(connection: Connection) -> Iterator[View]:
             "facility": row.facility,
             "balance": money(row.balance, row.currency),
             "balance_minor": row.balance,
+            "withheld": money(row.withheld, row.currency),
+            "withheld_minor": row.withheld,
             "currency": row.currency,
             "entries": row.entries or 0,
             "open_request": row.public_id,
@@ -124,6 +127,9 @@ def requests(connection: Connection) -> Iterator[View]:
             "paid": money(int(row.paid or 0), row.currency),
             "paid_minor": int(row.paid or 0),
             "currency": row.currency,
+            "made_by": row.made_by,
+            "due_on": row.due_on,
+            "paused": row.paused,
             "opened_at": iso(row.opened_at),
             "expires_at": iso(row.expires_at),
             "closed_at": iso(row.closed_at),
@@ -133,16 +139,22 @@ def requests(connection: Connection) -> Iterator[View]:
 def notices(connection: Connection) -> Iterator[View]:
     """Every SMS and e-mail."""
     columns = [column for column in notice.c if column.name != "recipient"]
-    statement = select(*columns, request.c.public_id.label("request")).join(
-        request, request.c.id == notice.c.request_id
+    its = (errand.c.kind == "notify") & (errand.c.subject == notice.c.public_id)
+    statement = (
+        select(*columns, request.c.public_id.label("request"), errand.c.due_at)
+        .join(request, request.c.id == notice.c.request_id)
+        .outerjoin(errand, its & errand.c.state.in_(("due", "leased")))
     )
     for row in connection.execute(statement.order_by(notice.c.id)):
         yield {
             "id": row.public_id,
             "request": row.request,
+            "purpose": row.purpose,
+            "step": row.step,
             "channel": row.channel,
             "notifier": row.notifier,
             "state": row.state,
+            "due_at": iso(row.due_at),
             "code": row.code,
             "provider_ref": row.provider_ref,
             "created_at": iso(row.created_at),
@@ -179,20 +191,21 @@ def payments(connection: Connection) -> Iterator[View]:
 
 def postings(connection: Connection) -> Iterator[View]:
     """Every movement told to a destination, and what it answered."""
-    columns = [column for column in posting.c if column.name not in ("body", "answer")]
+    columns = [column for column in posting.c if column.name not in ("account_id", "body", "answer")]
+    whose = func.coalesce(payment.c.account_id, posting.c.account_id).label("account_id")
     statement = select(
-        *columns, payment.c.public_id.label("payment"), payment.c.amount, payment.c.currency, payment.c.account_id
-    ).join(payment, payment.c.id == posting.c.payment_id)
+        *columns, payment.c.public_id.label("payment"), payment.c.amount, payment.c.currency, whose
+    ).outerjoin(payment, payment.c.id == posting.c.payment_id)  # a consent that a chart is told of is no money
     for row in connection.execute(statement.order_by(posting.c.id)):
         yield {
             "id": row.public_id,
-            "payment": row.payment,
+            "payment": row.payment or "",
             "account": f"A{row.account_id}",
             "destination": row.destination,
             "kind": row.kind,
-            "amount": money(row.amount, row.currency),
+            "amount": "" if row.payment is None else money(row.amount, row.currency),
             "amount_minor": row.amount,
-            "currency": row.currency,
+            "currency": row.currency or "",
             "state": row.state,
             "control_id": row.control_id,
             "answer_code": row.answer_code,
@@ -200,6 +213,32 @@ def postings(connection: Connection) -> Iterator[View]:
             "created_at": iso(row.created_at),
             "changed_at": iso(row.changed_at),
         }
+
+
+def consents(connection: Connection) -> Iterator[View]:
+    """Every word of consent. Whose it is, is masked, and known only where the ledger has written there."""
+    newest = select(notice.c.recipient_key, func.max(notice.c.id).label("id")).where(notice.c.recipient.is_not(None))
+    known = newest.group_by(notice.c.recipient_key).subquery()
+    whose = select(known.c.recipient_key, notice.c.recipient).join(notice, notice.c.id == known.c.id).subquery()
+    statement = select(consent, whose.c.recipient).outerjoin(whose, whose.c.recipient_key == consent.c.key)
+    for row in connection.execute(statement.order_by(consent.c.id)):
+        yield {
+            "id": row.id,
+            "channel": row.channel,
+            "number": masked(row.channel, row.recipient.decode()) if row.recipient else "",
+            "state": row.state,
+            "scope": row.scope,
+            "origin": row.origin,
+            "evidence": row.evidence,
+            "by": row.by,
+            "at": iso(row.at),
+        }
+
+
+def masked(channel: str, to: str) -> str:
+    """Return a number or address so that its owner knows it again, and nobody else learns it."""
+    name, _, domain = to.partition("@")
+    return f"•••• {to[-4:]}" if channel == "sms" else f"{name[:1]}•••@{domain[:1]}•••"
 
 
 def holds(connection: Connection) -> Iterator[View]:
@@ -254,12 +293,13 @@ LISTS = {
         accounts, ("id", "number", "source", "facility", "balance", "currency", "entries", "open_request")
     ),
     "requests": List(requests, ("id", "account", "state", "asked", "paid", "currency", "opened_at", "closed_at")),
-    "notices": List(notices, ("id", "request", "channel", "state", "code", "changed_at")),
+    "notices": List(notices, ("id", "request", "purpose", "channel", "state", "code", "changed_at")),
     "payments": List(payments, ("id", "account", "request", "amount", "currency", "medium", "posted", "paid_at")),
     "postings": List(
         postings,
         ("id", "payment", "destination", "amount", "currency", "state", "answer_code", "answer_text", "changed_at"),
     ),
+    "consents": List(consents, ("at", "channel", "number", "state", "scope", "origin", "evidence", "by")),
     "holds": List(holds, ("id", "object", "cause", "text", "fix", "state", "at")),
     "errands": List(errands, ("id", "kind", "subject", "state", "attempts", "error", "due_at")),
 }

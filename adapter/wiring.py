@@ -21,12 +21,13 @@ from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError, Transient
 from chartpost.adapter.flow import TRANSLATE, worker
+from chartpost.adapter.flow.asking import staff_digest
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.door import poll_fhir
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.posting import receipt
 from chartpost.adapter.keys import data_keys
-from chartpost.adapter.ledger import errands, identities, sealed
+from chartpost.adapter.ledger import consents, errands, identities, sealed
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.listeners.broker import BrokerListener
 from chartpost.adapter.listeners.committer import Committer
@@ -35,6 +36,7 @@ from chartpost.adapter.listeners.mllp import MllpListener
 from chartpost.adapter.livemaps import LiveMaps
 from chartpost.adapter.neighbour import Neighbour
 from chartpost.adapter.settings import Settings
+from chartpost.adapter.web.api.face import ApiFace
 from chartpost.adapter.web.app import internal_app, web_app
 from chartpost.adapter.web.fhir import FhirFace
 from chartpost.adapter.web.metrics import figure_routes
@@ -70,6 +72,7 @@ def serve(settings: Settings, data: Path) -> int:
         if not store.has_our_keys():
             raise ConfigurationError([f"{data}: its keys are not those of this ledger; restore the keys made with it"])
         identities.backfill(store)
+        consents.backfill(store)
         store.owner = f"{socket.gethostname()}:{data.resolve()}"
         store.on_move = figures.moved
         errands.release_leases(store)
@@ -107,6 +110,7 @@ class _House:
         internal = url_of(doors.internal)
         more = [
             *FhirFace(assembly.fhir_doors(flow), committer, public_url=internal).routes(),
+            *ApiFace(flow).routes(),
             *OpenApi(internal).routes(),
         ]
         more += figure_routes(self.store)
@@ -191,6 +195,7 @@ class _House:
             for name, source in flow.settings.fhir().items():
                 if source.poll is not None:
                     poll_fhir.plan(tx, name)
+            staff_digest.begin(flow, tx)
         return relay, consumers, publisher
 
     def _due(self, flow: Flow, names: Topology) -> Due:

@@ -21,12 +21,18 @@ from chartpost.mappings.paths import compile_path
 HERE = Path(__file__).parent
 PAGE = HERE / "mapping-dft-fhir.md"
 SIDE: dict[str, Any] = YAML(typ="safe").load((HERE / "mapping.yaml").read_text("utf-8"))
-SEGMENTS = ("MSH", "PID", "PV1", "PV2", "GT1", "FT1")
+SEGMENTS = ("MSH", "PID", "PV1", "PV2", "GT1", "IN1", "IN2", "FT1")
 BASE = "2.5.1"
 LEFT = "Identifier | Name | Type, table | Card. | Condition"
 _FUNCTION = re.compile(r"\.[a-z]\w*\((?:[^()]|\([^()]*\))*\)")
 _TYPED = re.compile(r"^.*\.where\(resourceType = '(\w+)'\)")
-_ROOTS = {"%patient": "Patient", "%guarantor": "RelatedPerson", "%account": "Account", "%payer": "Patient"}
+_ROOTS = {
+    "%patient": "Patient",
+    "%guarantor": "RelatedPerson",
+    "%bill_to": "RelatedPerson",
+    "%account": "Account",
+    "%payer": "Patient",
+}
 Cells = tuple[str, ...]
 
 

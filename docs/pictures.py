@@ -2,6 +2,7 @@
 
     docs/pictures/loop.svg     drawn here
     docs/pictures/story.png    photographed: the real pages of `chartpost serve` and its sandbox, side by side
+    docs/pictures/page.png     photographed: what a payer can do on the page, in Spanish too
 
 One sample message is sent, and a browser does what a patient does. Every person in it is invented.
 """
@@ -18,13 +19,14 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from draw_loop import loop
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from chartpost.adapter.demo.child import start, stop
 
 HERE = Path(__file__).parent / "pictures"
 SAMPLE = Path(__file__).parents[1] / "samples" / "hl7" / "01_two_charges.hl7"
 ACCOUNT = "K-30101"
+BORN = ("1984", "6", "12")  #: the patient of the sample
 LIMIT = 300_000  #: bytes of a picture
 
 _FRAME = """
@@ -51,8 +53,11 @@ def running() -> Iterator[dict[str, str]]:
             stop(served)
 
 
-def photographs(browser: Browser, doors: dict[str, str]) -> list[tuple[str, bytes]]:
-    """Send the sample, pay as a patient, and return what was to be seen: (caption, PNG)."""
+Seen = list[tuple[str, bytes]]  #: caption, PNG
+
+
+def photographs(browser: Browser, doors: dict[str, str]) -> tuple[Seen, Seen]:
+    """Send the sample, pay as a patient, and return what was to be seen: on the way, and on the page before paying."""
     sandbox = doors["sandbox"]
     body = SAMPLE.read_bytes()
     to, how = f"{sandbox}/clinic/send?name={SAMPLE.stem}", {"Content-Type": "application/octet-stream"}
@@ -72,6 +77,7 @@ def photographs(browser: Browser, doors: dict[str, str]) -> list[tuple[str, byte
     pay = phone.new_page()
     pay.goto(link)
     seen.append(("the page behind its link", pay.screenshot()))
+    page = on_the_page(phone, link)
     pay.click("button[name=pay][value=all]")
     pay.fill("[name=card_number]", "4242 4242 4242 4242")
     pay.fill("[name=expiry]", "12 / 34")
@@ -83,10 +89,26 @@ def photographs(browser: Browser, doors: dict[str, str]) -> list[tuple[str, byte
     chart.goto(f"{sandbox}/clinic/chart/{ACCOUNT}")
     chart.wait_for_selector("#balance:has-text('0.00')")
     chart.wait_for_selector("tr.payment")
-    return [*seen, ("the chart, a moment after the card was charged", chart.screenshot())]
+    return [*seen, ("the chart, a moment after the card was charged", chart.screenshot())], page
 
 
-def side_by_side(browser: Browser, seen: list[tuple[str, bytes]]) -> bytes:
+def on_the_page(phone: BrowserContext, link: str) -> Seen:
+    """Show who one is, see the details, look at what else can be said."""
+    page = phone.new_page()
+    page.goto(f"{link}?lang=es")
+    seen = [("the page in Spanish", page.screenshot())]
+    page.goto(f"{link}/details")
+    seen.append(("more, for whoever shows who they are", page.screenshot()))
+    for name, value in zip(("year", "month", "day"), BORN, strict=True):
+        page.select_option("#month", value) if name == "month" else page.fill(f"#{name}", value)
+    page.click("button[value=birth_date]")
+    page.wait_for_selector("table")
+    seen.append(("what it is for, and receipts", page.screenshot()))
+    page.goto(f"{link}/help")
+    return [*seen, ("what else a payer can say", page.screenshot())]
+
+
+def side_by_side(browser: Browser, seen: Seen) -> bytes:
     """Put the photographs beside each other, numbered."""
     figures = "".join(
         f'<figure><img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
@@ -107,13 +129,15 @@ def main() -> int:
         return 1
     with running() as doors, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        picture = side_by_side(browser, photographs(browser, doors))
+        seen = zip(("story.png", "page.png"), photographs(browser, doors), strict=True)
+        pictures = {name: side_by_side(browser, photographed) for name, photographed in seen}
         browser.close()
-    if len(picture) > LIMIT:
-        sys.stderr.write(f"story.png would have {len(picture)} bytes, more than {LIMIT}\n")
-        return 1
-    (HERE / "story.png").write_bytes(picture)
-    sys.stdout.write(f"docs/pictures: loop.svg, story.png ({len(picture) // 1000} kB)\n")
+    for name, picture in pictures.items():
+        if len(picture) > LIMIT:
+            sys.stderr.write(f"{name} would have {len(picture)} bytes, more than {LIMIT}\n")
+            return 1
+        (HERE / name).write_bytes(picture)
+        sys.stdout.write(f"docs/pictures/{name}: {len(picture) // 1000} kB\n")
     return 0
 
 

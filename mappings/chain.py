@@ -9,7 +9,7 @@ from typing import Any, Literal
 from chartpost.mappings import er7
 from chartpost.mappings.tables import Table
 
-Shape = Literal["text", "money", "number", "date", "contacts", "verbatim"]
+Shape = Literal["text", "money", "number", "date", "birth_date", "language", "yes_no", "contacts", "verbatim"]
 
 
 class Rejected(ValueError):

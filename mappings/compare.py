@@ -43,6 +43,9 @@ def _values(made: Made) -> Iterator[tuple[str, str]]:
         yield name, str(getattr(made, name) or "")
     yield from _party("patient", made.patient)
     yield from _party("guarantor", made.guarantor)
+    for role, party in made.others.items():
+        yield from _party(role, party)
+    yield from ((f"consent.{channel}", "yes" if said else "no") for channel, said in made.consent.items())
     yield from ((f"chart.{name}", value) for name, value in made.chart.items())
     yield from ((f"my.{name}", value) for name, value in made.my.items())
     for number, stop in enumerate(made.stops, 1):
@@ -58,6 +61,8 @@ def _party(role: str, party: Party | None) -> Iterator[tuple[str, str]]:
         yield f"{role}.family", party.family
         yield f"{role}.given", party.given
         yield f"{role}.contacts", ", ".join(contact.value for contact in party.contacts)
+        yield f"{role}.birth_date", str(party.birth_date or "")
+        yield f"{role}.language", party.language
 
 
 def _charge(charge: Charge) -> Iterator[tuple[str, str]]:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from chartpost.mappings.model import ROLES
 from chartpost.mappings.paths import AnyPath, compile_path
 from chartpost.mappings.transforms import TRANSFORMS, Shape, Transform
 
+#: What a map reads of everybody who may be written to, and what only of who is asked who they are.
+_PERSON: dict[str, Shape] = {"family": "text", "given": "text", "contacts": "contacts"}
+_KNOWN: dict[str, Shape] = {"birth_date": "birth_date", "language": "language"}
 #: What a message of HL7 v2 has once, and the shape each value must end up in.
 MESSAGE_TARGETS: dict[str, Shape] = {
-    "patient.family": "text",
-    "patient.given": "text",
-    "patient.contacts": "contacts",
-    "guarantor.family": "text",
-    "guarantor.given": "text",
-    "guarantor.contacts": "contacts",
+    **{f"{role}.{name}": shape for role in ROLES for name, shape in _PERSON.items()},
+    **{f"{role}.{name}": shape for role in ("patient", "guarantor") for name, shape in _KNOWN.items()},
+    "consent.sms": "yes_no",
+    "consent.email": "yes_no",
     "financial_class": "text",
     "balance": "money",
 }
@@ -32,6 +34,7 @@ CHARGE_TARGETS: dict[str, Shape] = {
     "payment_reference": "text",
     "service_date": "date",
     "code": "text",
+    "provider": "text",
     "description": "text",
 }
 #: The site's own values, for conditions: `my.visit_class`.

@@ -10,6 +10,7 @@ from functools import lru_cache
 from chartpost.mappings.conditions import Condition
 from chartpost.mappings.dialect import DialectName
 from chartpost.mappings.mapspec import SameReference
+from chartpost.mappings.model import ROLES
 from chartpost.mappings.paths import AnyPath
 from chartpost.mappings.tables import Table
 from chartpost.mappings.transforms import Shape, Step
@@ -76,7 +77,14 @@ class Map:
     my: frozenset[str] = frozenset()  #: the names after `my.` that conditions see
     by_version: bool = False  #: some rows are for some versions only
     files: tuple[str, ...] = ()  #: that it was read from, and that may change
+    people: dict[str, list[Row]] = field(default_factory=dict, init=False, compare=False, repr=False)  #: rows by role
+    rest: list[Row] = field(default_factory=list, init=False, compare=False, repr=False)  #: of `message` the others
     _versions: dict[str, Map] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for row in self.message:
+            role = row.target.partition(".")[0]
+            (self.people.setdefault(role, []) if role in ROLES else self.rest).append(row)
 
     def of_version(self, version: str) -> Map:
         """Return the map with the rows only that messages of a version of HL7 v2 (MSH-12) have."""

@@ -9,7 +9,7 @@ import datetime as dt
 import enum
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from babel.numbers import list_currencies
 from pydantic import BaseModel, ConfigDict, SkipValidation
@@ -77,10 +77,15 @@ class Contact(Value):
     mobile: bool | None = None  #: None: the sender did not say
 
 
-class Party(Value):
-    """A person in a message: the patient, or the guarantor who pays."""
+#: Who may be written to about an account.
+Role = Literal["patient", "guarantor", "household", "bill_to", "insured"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
-    role: Literal["guarantor", "patient", "household", "bill_to", "insured"]
+
+class Party(Value):
+    """A person in a message: the patient, the guarantor who pays, or who else may be written to."""
+
+    role: Role
     family: str = ""
     given: str = ""
     contacts: tuple[Contact, ...] = ()  #: in the order in which they should be tried
@@ -121,6 +126,7 @@ class Charge(Value):
     payment_reference: str = ""  #: FT1-30 Payment Reference ID (v2.5+)
     service_date: dt.date | None = None  #: FT1-4, in the site's own calendar
     code: str = ""  #: FT1-7.1
+    provider: str = ""  #: FT1-20.1, whose work it was; the same id as in the configuration's users
     description: str = ""  #: FT1-7.2, FT1-8; health information: never leaves for a provider or an SMS
     guarantor: Party | None = None  #: who pays this line, where a P11 says so inside the FT1's own group
     my: dict[str, str] = {}  #: the site's own values (targets `my.…` under `charge:`), for conditions
@@ -181,6 +187,9 @@ class Reading(Value):
     status: str = ""  #: of a FHIR Invoice: draft, issued, balanced, cancelled, entered-in-error; "" for a DFT
     patient: Party
     guarantor: Party | None = None
+    others: dict[str, Party] = {}  #: who else may be written to, by role: household, bill_to, insured
+    #: whether those who may be asked agreed to be written to, by channel (sms, email), where the message says so
+    consent: dict[str, bool] = {}
     #: what the chart needs to find the patient again: ER7 text of fields in standard delimiters, keyed "PID-3",
     #: "PID-5", "PID-18", "PV1-19"; from FHIR also "Invoice.id", "Invoice.identifier" and "Patient.identifier"
     #: ("system|value"), "Patient.reference", "Account.reference" ("Patient/12" or an absolute URL)
@@ -191,7 +200,7 @@ class Reading(Value):
     my: dict[str, str] = {}  #: the site's own values (targets `my.…` under `message:`), for conditions
     skipped: str = ""  #: not "": by a condition of the map the whole message is nothing for us, for this reason
     stops: tuple[Stop, ...] = ()
-    #: what `""` deletes: "patient.name", "patient.contacts", "guarantor.name", "guarantor.contacts". Empty is no change
+    #: what `""` deletes, by role: "patient.name", "patient.contacts", "guarantor.birth_date" … Empty is no change
     deleted: frozenset[str] = frozenset()
     merges: tuple[Merge, ...] = ()  #: of an ADT that says so
     ignored: tuple[str, ...] = ()  #: lines left out, each with its reason

@@ -29,6 +29,10 @@ class Found(NamedTuple):
 class AnyPath(Protocol):
     """What a row needs of a path, whatever it leads into: a message here, a resource in fhir/fhirpath.py."""
 
+    @property
+    def text(self) -> str:
+        """The path as it is written."""
+
     def get(self, scope: Any) -> Any:
         """Return the first value as text; None when there is none."""
 

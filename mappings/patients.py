@@ -17,7 +17,7 @@ from typing import Any
 
 from chartpost.mappings import er7
 from chartpost.mappings.mapfile import Map, Row
-from chartpost.mappings.model import Identifier, Merge, Party, Problem, Reading
+from chartpost.mappings.model import ROLES, Identifier, Merge, Party, Problem, Reading
 from chartpost.mappings.paths import AnyPath
 from chartpost.mappings.rows import Rows
 from chartpost.mappings.transforms import Context
@@ -58,7 +58,7 @@ def _part(cx: str, component: int, subcomponent: int) -> str:
 
 
 def deleted(rows: Iterable[Row], message: er7.Message, scope: Any) -> frozenset[str]:
-    """Return what `""` deletes of the people in a message: "patient.contacts", "guarantor.name" …
+    """Return what `""` deletes of the people in a message: "patient.contacts", "guarantor.name", "insured.name" …
 
     A value beside it is stronger: a mobile in PID-40 stays when PID-13 is deleted.
     """
@@ -67,8 +67,8 @@ def deleted(rows: Iterable[Row], message: er7.Message, scope: Any) -> frozenset[
     said: dict[str, set[bool]] = {}
     for row in rows:
         role, _, target = row.target.partition(".")
-        if role in ("patient", "guarantor"):
-            what = f"{role}.{'contacts' if target == 'contacts' else 'name'}"
+        if role in ROLES:
+            what = f"{role}.{'name' if target in ('family', 'given') else target}"
             values = [path.get(scope) for path in row.paths]
             said.setdefault(what, set()).update(value is er7.NULL for value in values if value is not None)
     return frozenset(what for what, nulls in said.items() if nulls == {True})
@@ -93,14 +93,16 @@ class PatientReader(Rows):
         patient, guarantor = (self.party(role, first, "") for role in ("patient", "guarantor"))
         values = {
             row.target: self.value(replace(row, required=False), first, row.target)  # of charges, not of an ADT
-            for row in self.map.message
-            if row.shape != "verbatim" and not row.target.startswith(("patient.", "guarantor."))
+            for row in self.map.rest
+            if row.shape != "verbatim"
         }
         found = Reading.model_construct(
             type=type,
             account=account,
             patient=patient or Party(role="patient"),
             guarantor=guarantor,
+            others=self.others(first),
+            consent=self.consent(values),
             chart=self.chart(first),
             financial_class=values.get("financial_class") or "",
             balance=values.get("balance"),

@@ -24,6 +24,8 @@ __all__ = ["Problem", "Unreadable", "accepts", "account_of", "message_type", "re
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _KINDS = frozenset(kind.value for kind in Kind)
 _LOWERS = frozenset({Kind.CREDIT, Kind.PAYMENT, Kind.PATIENT_PAYMENT})  #: types that are a sign by themselves
+#: Of a line, beside its kind and its amount.
+_REST = ("insurance", "reference", "payment_reference", "service_date", "code", "provider", "description")
 _LARGEST = 10**15  #: minor units; beyond it somebody's hand slipped, and databases count to 9.2 × 10^18
 
 
@@ -138,17 +140,17 @@ class _Reader(Rows):
         chart: dict[str, str] = {}
         values: dict[str, Any] = {}
         my: dict[str, str] = {}
-        for row in self.map.message:
+        for row in self.map.rest:
             if row.target.startswith("my."):
                 my[row.target[3:]] = self.value(row, whole, row.target) or ""
             elif row.shape == "verbatim":
                 if text := self.verbatim(row, whole):
                     chart[row.target.removeprefix("chart.")] = text
-            elif not row.target.startswith(("patient.", "guarantor.")):
+            else:
                 values[row.target] = self.value(row, whole, row.target)
         patient = self.party("patient", whole, "") or Party(role="patient")
         guarantor = self.party("guarantor", whole, "")
-        lines = []
+        others, lines = self.others(whole), []
         for line in self.message.all("FT1"):
             charge = self.line(LineScope(self.message, line, whole, grouped), grouped)
             if charge is not None:
@@ -162,6 +164,8 @@ class _Reader(Rows):
             account=account,
             patient=patient,
             guarantor=guarantor,
+            others=others,
+            consent=self.consent(values),
             chart=chart,
             financial_class=values.get("financial_class") or "",
             balance=values.get("balance"),
@@ -196,11 +200,7 @@ class _Reader(Rows):
             )
         amount = self.amount(rows, scope, ordinal, kind or "")
         payer = self.party("guarantor", OwnScope(scope), f"charges[{ordinal}].") if grouped else None
-        rest = {
-            target: found
-            for target in ("insurance", "reference", "payment_reference", "service_date", "code", "description")
-            if (found := value(target)) is not None
-        }
+        rest = {target: found for target in _REST if (found := value(target)) is not None}
         my = {name: value(f"my.{name}") or "" for name in self.mine}
         if len(self.problems) > before or amount is None:
             return None

@@ -5,7 +5,7 @@ Paths differ by dialect, and each has a scope of its own (paths.py, fhir/fhirpat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from chartpost.mappings import er7
@@ -26,20 +26,31 @@ class Rows:
         self.trace: list[TraceLine] = []
 
     def party(self, role: str, scope: Any, prefix: str) -> Party | None:
-        """Read the rows of a person; None when the message says nothing of them."""
-        names: dict[str, str] = {}
+        """Read the rows of a person; None when the message names nobody and no way to reach them.
+
+        The patient is there without that: a birth date or a language alone is theirs.
+        """
+        said: dict[str, Any] = {}
         reached: list[Contact] = []
-        for row in self.map.message:
-            if not row.target.startswith(role):
-                continue
-            target = row.target.removeprefix(f"{role}.")
+        for row in self.map.people.get(role, ()):
             if row.shape == "contacts":
                 reached += self.contacts(row, scope, prefix)
             elif value := self.value(row, scope, prefix + row.target):
-                names[target] = value
-        if not names and not reached:
+                said[row.target.removeprefix(f"{role}.")] = value
+        named = reached or "family" in said or "given" in said
+        if not named and not (said and role == "patient"):
             return None
-        return Party.model_validate({"role": role, **names, "contacts": tuple(_distinct(reached))})
+        return Party.model_validate({"role": role, **said, "contacts": tuple(_distinct(reached))})
+
+    def others(self, scope: Any) -> dict[str, Party]:
+        """Read who else may be written to, by role."""
+        roles = [role for role in self.map.people if role not in ("patient", "guarantor")]
+        return {role: party for role in roles if (party := self.party(role, scope, "")) is not None}
+
+    def consent(self, values: Mapping[str, Any]) -> dict[str, bool]:
+        """Return by channel whether the payer may be written to, where the message says so."""
+        found = {name.removeprefix("consent."): said for name, said in values.items() if name.startswith("consent.")}
+        return {channel: said for channel, said in found.items() if said is not None}
 
     def contacts(self, row: Row, scope: Any, prefix: str) -> list[Contact]:
         """Collect contacts from all paths. What is none is left out and traced: money must not wait for it."""

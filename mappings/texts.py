@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 
 from chartpost.mappings import contacts
 from chartpost.mappings.chain import Context, Rejected, Transform
+from chartpost.mappings.languages import language
 from chartpost.mappings.model import Contact
 
 _WORD = re.compile(r'\s*(?:"([^"]*)"|([^\s"]+))')
@@ -101,11 +103,44 @@ def email(value: str, context: Context, argument: object) -> tuple[Contact, ...]
     return (found,) if found else ()
 
 
+#: A whole day: 19800229 and what may follow it in a TS (HL7 v2.5.1 §2.A.77), or 1980-02-29 as FHIR has it.
+_DAY = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)(T.*|[\d.]*(?:[+-]\d{4})?)", re.ASCII)
+
+
+def birth_date(value: str, context: Context, argument: object) -> dt.date | None:
+    """Return the day on which somebody was born, as it was written where that was: no zone moves it.
+
+    None for a month or a year alone and for what is no date: money does not wait for it, and it must not be a guess.
+    """
+    match = _DAY.fullmatch(value.strip())
+    try:
+        return dt.date(int(match[1]), int(match[3]), int(match[4])) if match else None
+    except ValueError:
+        return None
+
+
+_YES_NO = {
+    **dict.fromkeys(("y", "yes", "true", "t", "1"), True),
+    **dict.fromkeys(("n", "no", "false", "f", "0"), False),
+}
+
+
+def yes_no(value: str, context: Context, argument: object) -> bool | None:
+    """Return whether a word says yes or no; None where there is none. Raises Rejected: a guess could be a wrong yes."""
+    word = value.strip().casefold()
+    if word and word not in _YES_NO:
+        raise Rejected(f'"{value.strip()[:20]}" says neither yes nor no', "give it a table in the map, or correct it")
+    return _YES_NO.get(word)
+
+
 #: Those that take text, for HL7 v2 and FHIR alike.
 TEXTS: dict[str, Transform] = {
     "table": Transform(table, parse=_name_of_table),
     "phone": Transform(phone, "contacts", parse=_region, bare=True),
     "email": Transform(email, "contacts"),
+    "birth_date": Transform(birth_date, "birth_date"),
+    "language": Transform(lambda value, context, _: language(value), "language"),
+    "yes_no": Transform(yes_no, "yes_no"),
     "name": Transform(lambda value, context, _: " ".join(value.split())),
     "strip": Transform(strip, parse=one, bare=True),
     "upper": Transform(lambda value, context, _: value.upper()),

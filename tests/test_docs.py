@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from chartpost.adapter import cli, plugins, policy, settings, users
 from chartpost.adapter.flow import ERRANDS, TRANSLATE
+from chartpost.adapter.notifiers import twilio
 from chartpost.adapter.senders.mllp import VERDICTS
 from chartpost.mappings import layers, mapfile, mapspec, postingmap
 from chartpost.mappings.fhir import postingmap as fhir
@@ -184,6 +185,7 @@ def models() -> dict[str, type[BaseModel]]:
         "sources.NAME, type: broker": settings.BrokerSource,
         "sources.NAME, type: directory": settings.DirectorySource,
         "destinations.NAME": settings.Destination,
+        "notifiers.NAME.registration": twilio.Registration,
         "sandbox": settings.Sandbox,
     }
     for part, group in groups.items():

@@ -25,6 +25,7 @@ from sqlalchemy import Table, select
 from chartpost.adapter.assembly import make_flow
 from chartpost.adapter.errors import ChartpostError
 from chartpost.adapter.flow import ERRANDS, worker
+from chartpost.adapter.flow.answering import bounced, incoming
 from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.charges import translate
 from chartpost.adapter.flow.door.receive import Receiver, SourceRules
@@ -250,7 +251,10 @@ class Workbench:
         with self.store.write() as tx:
             currency = tx.scalar(select(tables.account.c.currency).where(tables.account.c.id == row.account_id))
             times = {"expires_at": tx.now, "created_at": tx.now}
-            tx.run(tables.card_session.insert(), [session | times | {"currency": currency}])
+            added = tables.card_session.insert().returning(tables.card_session.c.id)
+            number = tx.run(added, [session | times | {"currency": currency}]).scalar_one()
+            part = {name: session[name] for name in ("account_id", "request_id", "amount")}
+            tx.run(tables.card_part.insert(), [part | {"card_session_id": number, "live": True}])
         told = PaymentEvent(
             unique("evt_"), EventType.PAID, self.clock(), session["public_id"], "", reference or unique("pi_"), amount,
             currency, "card/visa",
@@ -289,11 +293,12 @@ class Workbench:
         for account in accounts:
             own = [entry.amount for entry in entries if entry.account_id == account.id]
             assert account.balance == sum(own), "the balance is the sum of the entries"
-            asked = [row.asked for row in self.rows(tables.request, account_id=account.id, state="open")]
+            asked = self.rows(tables.request, account_id=account.id, state="open")
             assert len(asked) <= 1, "at most one request is open"
-            assert all(amount == account.balance > 0 for amount in asked), "the request follows the balance"
-            sessions = self.rows(tables.card_session, account_id=account.id)
-            assert sum(row.state in ("minting", "open") for row in sessions) <= 1, "at most one card page is open"
+            for row in asked:
+                wanted = max(account.balance - account.withheld, row.advance)
+                assert row.asked == wanted > 0, "the request follows the balance"
+            assert len(self.rows(tables.card_part, account_id=account.id, live=True)) <= 1, "one card page is open"
         assert len({entry.cause for entry in entries}) == len(entries), "nothing counts twice"
         held = {row.object for row in self.rows(tables.hold)}
         for row in self.rows(tables.hold):
@@ -326,10 +331,11 @@ class Hooks:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = hooks.answer(self.path, body, dict(self.headers.items()))
+                status, said = hooks.answer(self.path, body, dict(self.headers.items()))
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
                 with hooks._told:
                     hooks.answers.append((self.path, status))
                     hooks._told.notify_all()
@@ -340,24 +346,29 @@ class Hooks:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+    def answer(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         with self._told:
             flow = self.flow
             self._working += flow is not None
         if flow is None:  # a late callback of a test that is over
-            return 200
+            return 200, b""
         try:
-            if path.startswith("/hooks/card"):
+            name, _, what = path.removeprefix("/hooks/").partition("?")[0].partition("/")
+            if name == "card":
                 record.payment_event(flow, "card", body, headers)
+            elif what == "incoming":
+                return 200, incoming.incoming(flow, name, self.url + path, body, headers)[1]
+            elif what == "bounce":
+                bounced.brought(flow, name, body, headers)
             else:
-                record.notice_report(flow, "sms", self.url + path, body, headers)
+                record.notice_report(flow, name, self.url + path, body, headers)
         except ChartpostError:
-            return 400
+            return 400, b""
         finally:
             with self._told:
                 self._working -= 1
                 self._told.notify_all()
-        return 200
+        return 200, b""
 
     def let_go(self) -> None:
         """Serve nobody from now on; return once no callback is being worked."""
@@ -433,4 +444,5 @@ class Other:
         """Go back to the usual behaviour: the sandbox is shared."""
         self.call("/_control/fhir/conditional?on=1")
         self.call("/_control/stripe/resume")
+        self.call("/_control/stripe/clock?ahead=0")
         self.call("/_control/twilio/callbacks?mode=normal")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chartpost.adapter import checks, settings, smart
-from chartpost.adapter.doctor import backends, folders, machine, outside
+from chartpost.adapter.doctor import backends, folders, machine, mail_dns, outside, registration, words
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.problems import Problems
@@ -100,6 +100,13 @@ def _looks(file: YamlFile, loaded: settings.Settings | None, data: Path) -> dict
     for section, group in checks.GROUPS.items():
         for name, options in _parts(top, section).items():
             looks[f"{section}.{name}"] = _plugin(f"{section}.{name}", group, options)
+    looks["registration"] = lambda: registration.senders(_parts(top, "facilities"), _parts(top, "notifiers"))
+    for name, facility in _parts(top, "facilities").items():
+        if (mail := facility.get("mail")) and (writers := _mailers(top, facility)) and isinstance(mail, dict):
+            looks[f"facilities.{name}.mail"] = _mail(f"facilities.{name}.mail", mail, writers)
+        looks[f"facilities.{name}.words"] = _words(f"facilities.{name}.words", facility, top)
+    mailing = {name: bool(one.get("mail") and _mailers(top, one)) for name, one in _parts(top, "facilities").items()}
+    looks["users"] = lambda: words.staff(_parts(top, "users"), mailing)
     for name, source in _parts(top, "sources").items():
         if source.get("type") == "directory":
             looks[f"sources.{name}.path"] = _folder(f"sources.{name}.path", source)
@@ -133,6 +140,21 @@ def _port(name: str, address: Any, internal: Any, running: bool) -> Look:
 
 def _plugin(what: str, group: str, options: Mapping[str, Any]) -> Look:
     return lambda: outside.plugin(what, group, options)
+
+
+def _mailers(top: Mapping[str, Any], facility: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the notifiers by which a facility writes e-mail."""
+    named, known = facility.get("notifiers"), _parts(top, "notifiers")
+    found = [known.get(str(name), {}) for name in (named if isinstance(named, list) else ())]
+    return [one for one in found if one.get("type") == "smtp" or one.get("channel") == "email"]
+
+
+def _mail(what: str, mail: Mapping[str, Any], notifiers: Sequence[Mapping[str, Any]]) -> Look:
+    return lambda: mail_dns.look(what, mail, notifiers)
+
+
+def _words(what: str, facility: Mapping[str, Any], top: Mapping[str, Any]) -> Look:
+    return lambda: words.texts(what, facility, str(top.get("public_url") or ""))
 
 
 def _folder(what: str, options: Mapping[str, Any]) -> Look:

@@ -8,10 +8,20 @@
              invoice.py, fetch.py                    an Invoice states the whole: what it refers to is fetched first
              chargeitem.py                           a ChargeItem states one line of an account
              notified.py, poll_fhir.py, found.py     Invoices that a subscription tells of, or that nobody sends
+             make.py, change.py                      or a person asks, and changes or settles what is asked
              notify.py, reach.py                     to whom and by which channel, or why to nobody; one neutral message
+             allowed.py, quiet.py, consent.py        whether it may go out now: looked at when it is sent
+             dead_ends.py                            no text to a landline, nothing to what was given up
+             remind.py, plan.py                      again if nobody pays, once for each step; in parts, by a plan
              pay.py, card.py                         the patient looks, presses pay, and is sent to the card page
+             family.py, allocate.py                  or pays several accounts of theirs at once, exact to the cent
+             identify.py, details.py, choices.py     sees more once they show who they are; says "not me", "I paid"
+             incoming.py, optout.py                  or answers the text: STOP, in whatever words, counts at once
     door 2   web/webhooks.py → record.py             the provider's event is stored and applied; a posting a destination
+             incoming.py, bounced.py                 what people write back, and mail that comes back
+             receipts.py, staff.py                   the payer gets a receipt, and whom it concerns is told
              post.py                                 the posting is rendered once, checked, and published to its queue
+             preference.py                           so is whether somebody may be texted, for the chart to know
              deliver.py, settle.py                   it is carried to the chart, and only its word makes it accepted
              receipt.py, reconciliations.py          or an engine consumes it and answers, or the chart comes for it
 
@@ -24,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chartpost.adapter.flow.asking import expire, gather, notify
+from chartpost.adapter.flow.asking import expire, gather, notify, remind, staff_digest
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.door import acknowledge, fetch, inspect, notified, poll_fhir
 from chartpost.adapter.flow.paying import record
@@ -44,6 +54,7 @@ def _by_row(step: Callable[[Flow, Errand], None]) -> Step:
 #: kind of errand → what does it. Messages need no errand row: a message in state `received` is its own (translate.py).
 ERRANDS: Mapping[str, Step] = {
     "notify": _by_row(notify.run),  #: subject: notice
+    "remind": _by_row(remind.run),  #: subject: request
     "expire": _by_row(expire.run),  #: subject: card session
     "gather": _by_row(gather.run),  #: subject: account, by its key
     "lapse": _by_row(expire.lapse),  #: subject: request
@@ -56,6 +67,7 @@ ERRANDS: Mapping[str, Step] = {
     "notified": _by_row(notified.run),  #: subject: message; a notification that names Invoices and brings none
     "fhir_poll": _by_row(poll_fhir.run),  #: subject: source; comes back for ever
     "settle": _by_row(settle.run),  #: subject: posting
+    "staff_digest": _by_row(staff_digest.run),  #: subject: user; comes back for ever
     "receipt_due": _by_row(receipt.overdue),  #: subject: posting; of a destination that consumes its queue itself
     "deliver": deliver.run,  #: subject: posting; woken by the posting itself, on posting.<destination>.<format>
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from chartpost.adapter.flow.asking.template import Catalogue
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import World
 from chartpost.adapter.settings import Facility, Settings, Source
@@ -27,6 +28,7 @@ class Flow:
     maps: dict[str, Map] = field(repr=False)  #: source name → the map that reads its messages
     outbound: dict[str, PostingMap] = field(repr=False)  #: destination name → the map that writes its postings
     shadows: dict[str, Map] = field(repr=False, default_factory=dict)  #: source name → a map that reads along
+    words: dict[str, Catalogue] = field(repr=False, default_factory=dict)  #: facility name → its words; none: the shipped
 
     def frozen(self) -> Flow:
         """Return this flow with the maps of this moment, for one piece of work."""

@@ -12,13 +12,15 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, insert, select, update
 
-from chartpost.adapter.ledger import errands, gathering, holds, identities, states
+from chartpost.adapter.ledger import errands, gathering, holds, identities, payers, states
 from chartpost.adapter.ledger.reversals import Line, pair
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, card_part, card_session, entry, message, payment, posting, request
 
+#: Kind of the entries that a person here made of money that was paid otherwise.
+ELSEWHERE = "elsewhere"
 #: Kinds of entries that are money which somebody paid; what else lowers a balance was not owed.
-PAYMENTS = frozenset(["card", "elsewhere", "payment", "patient_payment"])
+PAYMENTS = frozenset(["card", ELSEWHERE, "payment", "patient_payment"])
 #: What a request is made of besides its state, as Ask and the table both call it.
 _OF_ASK = ("asked", "advance", "due_on", "said", "language", "paused", "expires_at")
 _LIVE_SESSION = (states.CardSession.MINTING, states.CardSession.OPEN)
@@ -74,7 +76,7 @@ class Book:
     closed: list[Ask] = field(default_factory=list)
     window: gathering.Window | None = None  #: something is owed, and nobody is asked yet: more may come
     gathers: bool = False  #: the window is new, or was moved
-    identified: str | None = None  #: the PID-3 by which its identities are on record; None: none are
+    identified: str | None = None  #: by what its identities are on record (identities.mark); None: none are
     changes: list[int] = field(default_factory=list)  #: messages that changed its people or patient, still to be noted
     renewed: bool = False  #: other names or contacts, or a stop that was lifted: perhaps somebody can be told now
 
@@ -134,6 +136,7 @@ def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
     books = list(books)
     _write_accounts(tx, books)
     identities.write(tx, books)
+    payers.write(tx, books)
     rows = [row | {"account_id": book.id} for book in books for row in book.entries]
     if rows:
         tx.run(insert(entry), rows)
@@ -162,7 +165,7 @@ def _book(row: Any) -> Book:
         patient=row.patient, guarantor=row.guarantor, chart=row.chart, stopped=row.stopped,
         patient_only=row.patient_only, others=row.others, provider=row.provider, withheld=row.withheld,
         approved=row.approved, id=row.id, balance=row.balance, was=row.balance,
-        identified=identities.field(row.chart),
+        identified=identities.mark(row.chart),
     )  # fmt: skip
 
 

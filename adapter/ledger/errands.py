@@ -52,6 +52,25 @@ def add_all(tx: Tx, wanted: Iterable[Wanted]) -> None:
         tx.insert_new(errand, rows)
 
 
+def hurry(tx: Tx, kind: str, subject: str, lane: str) -> None:
+    """Make an errand due now, or ask for it where none is open; one that is being worked goes on."""
+    move(tx, kind, subject, lane, tx.now)
+
+
+def move(tx: Tx, kind: str, subject: str, lane: str, due: dt.datetime) -> None:
+    """Make an errand due then, or ask for it where none is open; one that is being worked goes on."""
+    waiting = (errand.c.kind == kind, errand.c.subject == subject, errand.c.state == states.Errand.DUE)
+    tx.run(update(errand).where(*waiting).values(due_at=due))
+    add(tx, kind, subject, lane, due)
+
+
+def look_again(tx: Tx, kind: str, subject: str, lane: str) -> None:
+    """Let an errand that recurs look now at what has changed: whatever its time was for until now is over."""
+    add(tx, kind, subject, lane)
+    waiting = (errand.c.kind == kind, errand.c.subject == subject, errand.c.state == states.Errand.DUE)
+    tx.run(update(errand).where(*waiting).values(due_at=tx.now, done_at=tx.now))
+
+
 def claim(store: Store, errand_id: int) -> Errand | None:
     """Lease the errand for which somebody was woken, if it is the first open one of its lane and due.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -64,11 +64,14 @@ def add_new(tx: Tx, wanted: Sequence[tuple[str, str, str, str, str]]) -> None:
 
 def close(tx: Tx, obj: str, cause: str) -> None:
     """Close the open hold on `obj` of this cause, if there is one: what it waited for has happened."""
-    tx.run(
-        update(hold)
-        .where(hold.c.object == obj, hold.c.cause == cause, hold.c.state == states.Hold.OPEN)
-        .values(state=states.Hold.DONE, closed_at=tx.now)
-    )
+    close_all(tx, [obj], cause)
+
+
+def close_all(tx: Tx, objects: Collection[str], cause: str) -> None:
+    """Close the open holds of this cause on any of these objects, in one statement."""
+    if objects:
+        waits = hold.c.object.in_(objects), hold.c.cause == cause, hold.c.state == states.Hold.OPEN
+        tx.run(update(hold).where(*waits).values(state=states.Hold.DONE, closed_at=tx.now))
 
 
 def moot(tx: Tx, requests: Iterable[str]) -> None:

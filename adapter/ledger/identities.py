@@ -1,4 +1,5 @@
-"""Which accounts are a patient's: a keyed hash of source, assigning authority and record number, for each in PID-3.
+"""Which accounts are a patient's: a keyed hash of source, assigning authority and record number, for each in PID-3;
+from FHIR also of the patient's address.
 
 What an account is known by follows from its chart, always: `write` keeps the rows in step with `account.chart`.
 """
@@ -18,7 +19,7 @@ from chartpost.mappings.patients import identifiers
 
 #: Accounts that one transaction of `backfill` looks at.
 _AT_ONCE = 500
-_CURSOR = "account_identity"
+_CURSOR = "account_identity 2"  # from then on also by the address of a FHIR patient
 
 
 class Known(Protocol):
@@ -29,6 +30,11 @@ class Known(Protocol):
     chart: dict[str, str]
     identified: str | None
     changes: list[int]
+
+
+def mark(chart: Mapping[str, str]) -> str:
+    """Return the text of all that an account is known by: where it changes, its rows change."""
+    return "\n".join(filter(None, (field(chart), chart.get("Patient.reference"))))
 
 
 def field(chart: Mapping[str, str]) -> str:
@@ -44,7 +50,16 @@ def keys(source: str, numbers: Iterable[Identifier]) -> frozenset[str]:
 
 def of_chart(source: str, chart: Mapping[str, str]) -> frozenset[str]:
     """Return the keys that an account with this chart is known by."""
-    return keys(source, identifiers(field(chart)))
+    reference = chart.get("Patient.reference", "")
+    address = [sealed.keyring().search("patient", source, reference)] if reference else []
+    return keys(source, identifiers(field(chart))) | frozenset(address)
+
+
+def first(source: str, chart: Mapping[str, str]) -> str:
+    """Return one of the keys, the same for the same patient: of the first record number, else of the address; or ""."""
+    numbers = identifiers(field(chart))[:1]
+    found = keys(source, numbers) or of_chart(source, chart)
+    return next(iter(found), "")
 
 
 def accounts(tx: Tx, wanted: Collection[str]) -> list[str]:
@@ -57,7 +72,7 @@ def accounts(tx: Tx, wanted: Collection[str]) -> list[str]:
 
 def write(tx: Tx, books: Collection[Known]) -> None:
     """Write down by which identities accounts are known, where they are new or PID-3 changed; and which ADT did it."""
-    changed = [book for book in books if book.identified != field(book.chart)]
+    changed = [book for book in books if book.identified != mark(book.chart)]
     old = [book.id for book in changed if book.identified is not None]
     if old:
         tx.run(delete(account_identity).where(account_identity.c.account_id.in_(old)))
@@ -65,7 +80,7 @@ def write(tx: Tx, books: Collection[Known]) -> None:
     if rows:
         tx.run(insert(account_identity), rows)
     for book in changed:
-        book.identified = field(book.chart)
+        book.identified = mark(book.chart)
     if said := [{"account_id": book.id, "message_id": one} for book in books for one in book.changes]:
         tx.insert_new(account_change, said)
 

@@ -15,7 +15,7 @@ VOID = "void"
 #: Kinds of lines that are money paid elsewhere: they pay a charge, and do not make it undone.
 MONEY = frozenset({"payment", "patient_payment"})
 #: Kinds that say nothing of single lines.
-_APART = frozenset({VOID, "card", "balance"})
+_APART = frozenset({VOID, "card", "elsewhere", "balance"})
 
 
 @dataclass(slots=True, eq=False)

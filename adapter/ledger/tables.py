@@ -95,6 +95,13 @@ message = Table(
         sqlite_where=text("type = 'ChargeItem'"),
         postgresql_where=text("type = 'ChargeItem'"),
     ),
+    Index(  # what came of consent before a patient had an account
+        "ix_message_consent",
+        "lane",
+        "id",
+        sqlite_where=text("type = 'Consent'"),
+        postgresql_where=text("type = 'Consent'"),
+    ),
     Index(  # what a source in shadow would have counted, by account
         "ix_message_shadow",
         "lane",
@@ -246,7 +253,7 @@ card_session = Table(
     Index("ix_card_session_request", "request_id"),
 )
 
-#: What a card page pays: one account, or several of one payer. The session's own account and request are the first.
+#: What a card page pays: one account, or several of one payer. The session's own request is that of the link it came by.
 card_part = Table(
     "card_part",
     metadata,

@@ -8,6 +8,7 @@ their words repeat addresses.
 from __future__ import annotations
 
 import datetime as dt
+import hmac
 import re
 import smtplib
 import socket
@@ -26,13 +27,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from chartpost.adapter import dsn
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.mail_address import Wire, wire
 from chartpost.adapter.outbound import connect, in_words, is_loopback
-from chartpost.adapter.ports import NoticeEvent, OutgoingText, Sent
+from chartpost.adapter.ports import Bounce, NoticeEvent, NoticeReport, OutgoingText, Sent, Trouble
 
 #: Seconds that a server has to say goodbye: the mail is with it already.
 GOODBYE = 2.0
+#: Codes (RFC 3463) that are about the address: it is none, nobody has it, it has moved, its mailbox is switched off.
+GONE = frozenset(["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"])
 
 Security = Literal["starttls", "tls", "none"]
 
@@ -76,6 +80,14 @@ def message_id(text: OutgoingText) -> str:
     return f"<{text.reference}@{domain}>"
 
 
+def return_path(text: OutgoingText, bounce_address: str) -> Wire:
+    """Return where the mail comes back to: the sender, or `bounce_address` with the notice's id in it."""
+    if not bounce_address:
+        return wire(text.sender_address)
+    local, domain = wire(bounce_address)
+    return Wire(f"{local}+{text.reference}", domain)
+
+
 def _wire(address: str, what: str) -> Wire:
     try:
         return wire(address)
@@ -83,10 +95,14 @@ def _wire(address: str, what: str) -> Wire:
         raise Permanent(f"the mail was not sent: the {what} is none that mail can go to") from None
 
 
-def refusal(code: int, at: str) -> Transient | Permanent:
-    """Sort a negative answer (RFC 5321 §4.2.1): 4yz is worth another try, 5yz is not, anything else makes no sense."""
+def refusal(code: int, at: str, words: bytes = b"") -> Transient | Permanent:
+    """Sort a negative answer (RFC 5321 §4.2.1): 4yz is worth another try, 5yz is not, anything else makes no sense.
+
+    Of the words to a recipient the exact code that may stand before them (RFC 2034) takes the place of the other one.
+    """
     if 500 <= code <= 599:
-        return Permanent(f"the mail server refused {at} ({code})", str(code))
+        exact = re.match(rb"5\.\d{1,3}\.\d{1,3}\b", words) if at == "the recipient" else None
+        return Permanent(f"the mail server refused {at} ({code})", exact[0].decode() if exact else str(code))
     said = f"answered {code} to {at}" if 400 <= code <= 499 else f"answered nonsense to {at}"
     return Transient(f"the mail server {said}")
 
@@ -118,9 +134,9 @@ class _Line:
     def ask(self, step: Callable[[], tuple[int, bytes]], wanted: int, at: str) -> None:
         """Take one step before the end of DATA. Raises Transient or Permanent unless the answer is `wanted`."""
         self.hurry()
-        code, _ = step()
+        code, words = step()
         if code // 10 != wanted // 10:  # 250 and 251 are both good
-            raise refusal(code, at)
+            raise refusal(code, at, words)
 
 
 class SmtpNotifier:
@@ -130,25 +146,26 @@ class SmtpNotifier:
 
     def __init__(
         self, host: str, port: int, security: Security = "starttls", login: tuple[str, str] | None = None, ca: str = "",
-        timeout: float = 30,
+        timeout: float = 30, bounces: tuple[str, str] = ("", ""),
     ) -> None:  # fmt: skip
         """Send through `host`. `ca`: PEM of the only authorities to trust; "": those of this machine.
 
-        `timeout` in seconds, for everything up to the end of the mail, and once more for the answer to it.
+        `timeout` in seconds, for everything up to the end of the mail, and once more for the answer to it. `bounces`:
+        where mails come back to, and the secret of who brings them over HTTP; "": to the sender, and nobody.
         """
         self._host, self._port, self._security, self._login = host, port, security, login
-        self._timeout = timeout
+        self._timeout, (self._bounce_address, self._bounce_secret) = timeout, bounces
         self._context = None if security == "none" else trust(ca)
 
     def send(self, text: OutgoingText) -> Sent:
         """Send once. Raises Transient before the end of the mail was sent, Permanent when refused, else Ambiguous."""
         mail = compose(text, dt.datetime.now(dt.UTC))
-        sender, recipient = wire(text.sender_address), wire(text.to)
+        sender, recipient = return_path(text, self._bounce_address), wire(text.to)
         # The server must not take a line of ours for the end of the mail (RFC 5321 §4.5.2).
         body = re.sub(rb"(?m)^\.", b"..", mail)
         with self._connected(sender.domain) as line, _nothing_sent():
             options = []
-            if not f"{sender.local}{recipient.local}".isascii():
+            if not f"{sender.local}{text.sender_address.rpartition('@')[0]}{recipient.local}".isascii():
                 if not line.server.has_extn("smtputf8"):
                     raise Permanent("the mail server cannot send to this kind of address: it has no SMTPUTF8")
                 options = ["SMTPUTF8", "BODY=8BITMIME"]
@@ -168,6 +185,24 @@ class SmtpNotifier:
     def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
         """Refuse: mail servers send no reports."""
         raise Permanent("a mail server sends no status reports")
+
+    def parse_bounce(self, mail: bytes, headers: Mapping[str, str]) -> Bounce:
+        """Read a mail that came back, brought with the bearer secret (ports.Bouncing)."""
+        given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        wanted = f"Bearer {self._bounce_secret}"
+        if not self._bounce_secret or not hmac.compare_digest(given.encode(), wanted.encode()):
+            raise Permanent("a mail that came back, brought without the bounce_secret")
+        return self.read_bounce(mail)
+
+    def read_bounce(self, mail: bytes, to: str = "") -> Bounce:
+        """Read a mail that came back; what it says is in dsn.py."""
+        found = dsn.read(mail, to)
+        report = NoticeReport.UNDELIVERED if found.failed else NoticeReport.UNKNOWN
+        return Bounce(f"bounce/{found.id}", found.notice, report, found.code)
+
+    def trouble(self, code: str) -> Trouble | None:
+        """Say whether a code of a bounce means that nobody has the address (ports.Explaining)."""
+        return Trouble.GONE if code in GONE else None
 
     def check(self) -> list[str]:
         """Return what keeps this server from taking our mail: connect, encrypt, log in, leave."""
@@ -261,6 +296,12 @@ def _certificates(ca: str) -> str:
     return ca
 
 
+def _bare(address: str) -> str:
+    if address and ("+" in (where := wire(address)).local or len(where.local) > 50):
+        raise ValueError("must have room for +NOTICE before the @; write it as in bounce@example.org")
+    return address
+
+
 class Options(BaseModel):
     """A notifier of `type: smtp` in the configuration."""
 
@@ -274,6 +315,8 @@ class Options(BaseModel):
     ca: Annotated[str, AfterValidator(_certificates)] = ""  #: PEM; "": the authorities that this machine trusts
     #: For everything up to the end of the mail, and again for the answer: both must fit into the lease of an errand.
     timeout_seconds: float = Field(30, gt=0, le=50)
+    bounce_address: Annotated[str, AfterValidator(_bare)] = ""  #: MAIL FROM, with +NOTICE in it; "": the sender
+    bounce_secret: SecretStr = SecretStr("")  #: of who brings bounces to /hooks/NAME/bounce; "": nobody does
 
     @model_validator(mode="after")
     def _nobody_listens(self) -> Options:
@@ -281,6 +324,9 @@ class Options(BaseModel):
             raise ValueError("username and password belong together; give both or neither")
         if not f"{self.username}{self.password.get_secret_value()}".isascii():
             raise ValueError("username and password must be plain ASCII to be sent to a mail server")
+        secret = self.bounce_secret.get_secret_value()
+        if secret and (len(secret) < 16 or not secret.isascii()):
+            raise ValueError("bounce_secret is too short, or no plain ASCII; `openssl rand -hex 32` makes one")
         if self.security == "none":
             if not is_loopback(f"//{self.address}"):
                 raise ValueError("security: none is for a mail server on this machine; say starttls or tls")
@@ -293,4 +339,7 @@ def from_settings(options: Options) -> SmtpNotifier:
     """Make the notifier of one configured mail server."""
     host, _, port = options.address.rpartition(":")
     login = (options.username, options.password.get_secret_value()) if options.username else None
-    return SmtpNotifier(host.strip("[]"), int(port), options.security, login, options.ca, options.timeout_seconds)
+    bounces = (options.bounce_address, options.bounce_secret.get_secret_value())
+    return SmtpNotifier(
+        host.strip("[]"), int(port), options.security, login, options.ca, options.timeout_seconds, bounces
+    )

@@ -6,14 +6,15 @@ Creating a message has no idempotency at Twilio: what may have gone out is never
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
+from xml.sax.saxutils import escape
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.outbound import HttpOptions, never_sent
-from chartpost.adapter.ports import NoticeEvent, NoticeReport, OutgoingText, Sent
+from chartpost.adapter.ports import Incoming, Line, NoticeEvent, NoticeReport, OutgoingText, Sent, Trouble
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -25,6 +26,25 @@ REPORTS = {
     "undelivered": NoticeReport.UNDELIVERED,
     "failed": NoticeReport.UNDELIVERED,
 }
+#: Words that Twilio answers by itself, where nothing stands beside them; it blocks and unblocks the pair, too.
+KEYWORDS = frozenset({
+    "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "START", "YES", "UNSTOP", "HELP",
+    "INFO",
+})  # fmt: skip
+#: Error codes that are about the number: stopped, a landline (or a carrier that takes no texts), nobody's, invalid.
+TROUBLES = {
+    "21610": Trouble.STOPPED,
+    "30006": Trouble.LANDLINE,
+    "21614": Trouble.LANDLINE,
+    "30005": Trouble.GONE,
+    "21211": Trouble.GONE,
+}
+#: What Lookup calls lines that take texts, or not; it says more of others, and those are tried.
+LINES: Mapping[str, Line] = {
+    "mobile": "mobile", "landline": "landline", "fixedVoip": "voip", "nonFixedVoip": "voip",
+}  # fmt: skip
+#: Seconds that a lookup may take, to connect and again to be answered: the text itself comes after it.
+LOOKUP_SECONDS = 4.0
 
 
 def message_params(text: OutgoingText, sender: str) -> dict[str, str]:
@@ -46,6 +66,21 @@ def parse_status(params: Mapping[str, str]) -> NoticeEvent:
     )
 
 
+def read_incoming(params: Mapping[str, str], *, answers: bool) -> Incoming:
+    """Normalise the form of a text that came in. `answers`: Twilio's own handling of opt-outs is on."""
+    sid, sender, text = params.get("MessageSid", ""), params.get("From", ""), params.get("Body", "")
+    if not sid or not sender:
+        raise Permanent("a text without MessageSid or From")
+    known = bool(params.get("OptOutType")) or text.strip().upper() in KEYWORDS
+    return Incoming(sid, sender, params.get("To", ""), text, answered=answers and known)
+
+
+def twiml(text: str) -> bytes:
+    """Return the TwiML that has Twilio answer with `text`, or with nothing."""
+    said = f"<Message>{escape(text)}</Message>" if text else ""
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{said}</Response>'.encode()
+
+
 def failure(status: int, code: int | None) -> Transient | Ambiguous | Permanent:
     """Sort an HTTP error. Twilio's own words are left out: they repeat the number that was written to."""
     if status == 429:
@@ -60,6 +95,7 @@ class TwilioNotifier:
     """SMS through one Twilio account (ports.Notifier)."""
 
     channel = "sms"
+    answers = True  #: Twilio answers STOP, START and HELP by itself (option opt_out)
 
     def __init__(
         self, account_sid: str, auth_token: str, sender: str, base_url: str | None = None, timeout: float = 15
@@ -88,6 +124,10 @@ class TwilioNotifier:
             raise Ambiguous("Twilio answered without a message id")
         return Sent(str(message.sid))
 
+    def trouble(self, code: str) -> Trouble | None:
+        """Say what an error code means for the next text to the same number (ports.Explaining)."""
+        return TROUBLES.get(code)
+
     def check(self) -> list[str]:
         """Say what keeps this account from texting patients (ports.Checkable). Looks the account up."""
         from twilio.base.exceptions import TwilioRestException, TwilioServiceException
@@ -109,11 +149,49 @@ class TwilioNotifier:
 
     def parse_report(self, url: str, body: bytes, headers: Mapping[str, str]) -> NoticeEvent:
         """Verify and normalise a status callback. `url` is the exact address that Twilio was given."""
+        return parse_status(self._signed(url, body, headers))
+
+    def parse_incoming(self, url: str, body: bytes, headers: Mapping[str, str]) -> Incoming:
+        """Verify and read a text that came in (ports.Listening)."""
+        return read_incoming(self._signed(url, body, headers), answers=self.answers)
+
+    def reply(self, text: str) -> tuple[str, bytes]:
+        """Return the TwiML that has Twilio answer with `text`."""
+        return "text/xml", twiml(text)
+
+    def _signed(self, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the form of a callback. Raises Permanent when its signature is not Twilio's."""
         signature = next((value for name, value in headers.items() if name.lower() == "x-twilio-signature"), "")
         params = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         if not self._validator.validate(url, params, signature):
-            raise Permanent("a status callback whose signature is not Twilio's")
-        return parse_status(params)
+            raise Permanent("a callback whose signature is not Twilio's")
+        return params
+
+
+class LookingUp(TwilioNotifier):
+    """The same, and it asks Lookup what kind of line a number is (ports.LineTypes). Each question costs."""
+
+    def __init__(
+        self, account_sid: str, auth_token: str, sender: str, base_url: str | None = None, timeout: float = 15
+    ) -> None:
+        super().__init__(account_sid, auth_token, sender, base_url, timeout)
+        self._asking = _client(account_sid, auth_token, base_url, min(timeout, LOOKUP_SECONDS))
+
+    def line_type(self, number: str) -> Line:
+        """Ask Lookup v2. Raises Permanent where it refuses, else Transient: asking again does no harm."""
+        from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+
+        try:
+            found = self._asking.lookups.v2.phone_numbers(number).fetch(fields="line_type_intelligence")
+        except (TwilioRestException, TwilioServiceException) as error:
+            if 400 <= error.status < 500 and error.status != 429:
+                raise Permanent(
+                    f"Twilio Lookup refused (HTTP {error.status})", str(error.code or error.status)
+                ) from None
+            raise Transient(f"Twilio Lookup answered HTTP {error.status}") from None
+        except Exception as error:
+            raise Transient(f"Twilio Lookup: no answer ({type(error).__name__})") from None
+        return LINES.get(str((found.line_type_intelligence or {}).get("type")), "unknown")
 
 
 def _client(account_sid: str, auth_token: str, base_url: str | None, timeout: float) -> Client:
@@ -138,6 +216,15 @@ def _client(account_sid: str, auth_token: str, base_url: str | None, timeout: fl
     return Client(account_sid, auth_token, http_client=Wire(pool_connections=False, timeout=timeout))
 
 
+class Registration(BaseModel):
+    """How a sender is registered with the carriers of the US, which block what is not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    type: Literal["10dlc", "toll_free", "short_code"]
+    id: str = Field(min_length=1)  #: of the campaign, the verification or the lease
+
+
 class Options(HttpOptions):
     """A notifier of `type: twilio` in the configuration."""
 
@@ -145,14 +232,20 @@ class Options(HttpOptions):
     auth_token: SecretStr
     sender: str  #: E.164 number, or the id of a messaging service (MG…)
     timeout_seconds: float = Field(15, gt=0, le=50)  #: to connect, and again to be answered: within an errand's lease
+    lookup: bool = False  #: ask what kind of line a number is before its first text; each question costs
+    registration: Registration | None = None
+    #: who answers STOP, START and HELP: Twilio by itself, or we, where Twilio was asked to switch its handling off
+    opt_out: Literal["service", "ours"] = "service"
 
 
 def from_settings(options: Options) -> TwilioNotifier:
     """Make the notifier of one configured account."""
-    return TwilioNotifier(
+    made = (LookingUp if options.lookup else TwilioNotifier)(
         options.account_sid,
         options.auth_token.get_secret_value(),
         options.sender,
         options.base_url,
         options.timeout_seconds,
     )
+    made.answers = options.opt_out == "service"
+    return made

@@ -32,12 +32,16 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--jwks-url", default="", type=_url, help="where the public keys of the SMART client are")
     parser.add_argument("--stripe-webhook", default="", type=_url, help="where card events are sent")
+    parser.add_argument("--twilio-incoming", default="", type=_url, help="where texts that people type are sent")
     parser.add_argument("--stripe-webhook-secret", help="whsec_…; made up if not given")
     parser.add_argument("--stripe-key", help="sk_test_…; made up if not given")
     parser.add_argument("--twilio-sid", help="AC…; made up if not given")
     parser.add_argument("--twilio-token", help="made up if not given")
     parser.add_argument("--fhir-token", help="opens the clinic's FHIR server; made up if not given")
     parser.add_argument("--invoice-token", help="with which the clinic sends Invoices; made up if not given")
+    parser.add_argument("--gateway-secret", help="of the gateway over HTTP; made up if not given")
+    parser.add_argument("--bounces", default="", type=_url, help="where mail that comes back is brought")
+    parser.add_argument("--bounce-secret", help="with which it is brought; made up if not given")
     parser.add_argument("--seed", type=int, help="make ids repeatable")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     return parser.parse_args(argv)
@@ -57,6 +61,8 @@ def _keys(options: argparse.Namespace, ids: Ids) -> Keys:
         options.twilio_token or ids.hex(32),
         options.fhir_token or ids.hex(40),
         options.invoice_token or ids.hex(40),
+        options.gateway_secret or ids.hex(40),
+        options.bounce_secret or ids.hex(40),
     )
 
 
@@ -79,7 +85,10 @@ async def run(options: argparse.Namespace) -> None:
     """Serve until SIGTERM, SIGINT or, with --with-parent, the end of standard input."""
     ids = Ids(options.seed)
     keys = _keys(options, ids)
-    to = Partners(options.send_to, options.stripe_webhook, options.send_invoices_to.rstrip("/"), options.jwks_url)
+    to = Partners(
+        options.send_to, options.stripe_webhook, options.twilio_incoming, options.send_invoices_to.rstrip("/"),
+        options.jwks_url, options.bounces,
+    )  # fmt: skip
     sandbox = build(ids, keys, to)
     listener = _listen(options.http)
     http = f"http://{_shown(listener.getsockname())}"

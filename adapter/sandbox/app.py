@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .checkout import Checkout
 from .clinic import Clinic
 from .fhir_auth import Tokens
+from .gateway import Gateway
 from .ids import Ids
 from .inbox import Inbox
 from .mailbox import Mailbox
@@ -40,6 +41,8 @@ class Keys:
     twilio_token: str
     fhir_token: str  #: opens the clinic's FHIR server
     invoice_token: str  #: with which the clinic sends Invoices
+    gateway_secret: str  #: that both sides of the gateway sign with
+    bounce_secret: str  #: with which mail that comes back is brought
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,10 @@ class Partners:
 
     charges: tuple[str, int] | None = None  #: MLLP
     card_events: str = ""
+    texts: str = ""  #: where texts that people type are told
     invoices: str = ""  #: the base of its FHIR face
     jwks: str = ""  #: the public keys of its SMART client
+    bounces: str = ""  #: where mail that comes back is brought
 
 
 @dataclass
@@ -69,10 +74,11 @@ def build(ids: Ids, keys: Keys, partners: Partners) -> Sandbox:
     webhooks = Webhooks(keys.stripe_webhook_secret, ids, partners.card_events)
     stripe = StripeState(ids, webhooks.send)
     stripe_api = StripeApi(stripe, keys.stripe_key)
-    twilio = TwilioApi(TwilioState(ids), keys.twilio_sid, keys.twilio_token)
+    twilio = TwilioApi(TwilioState(ids), keys.twilio_sid, keys.twilio_token, inbound_url=partners.texts)
     tokens = Tokens(ids, keys.fhir_token, partners.jwks)
     clinic = Clinic(ids, partners.charges, tokens, partners.invoices, keys.invoice_token)
     mailbox = Mailbox()
+    mailbox.server.bounces.url, mailbox.server.bounces.token = partners.bounces, keys.bounce_secret
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -85,6 +91,7 @@ def build(ids: Ids, keys: Keys, partners: Partners) -> Sandbox:
         Mount("/stripe", routes=stripe_api.routes()),
         *TwilioControl(twilio).routes(),
         Mount("/twilio", routes=twilio.routes()),
+        *Gateway(twilio.state, keys.gateway_secret).routes(),
         *Checkout(stripe).routes(),
         *Inbox(twilio).routes(),
         *mailbox.routes(),

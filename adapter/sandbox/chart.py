@@ -36,6 +36,7 @@ class Chart:
     currency: str = "USD"
     lines: list[Line] = field(default_factory=list)
     postings: list[dict[str, Any]] = field(default_factory=list)
+    texts: dict[str, bool] = field(default_factory=dict)  #: number → whether it may be texted, as last told
 
     @property
     def owed(self) -> Decimal:
@@ -69,6 +70,7 @@ class Chart:
             "paid": f"{self.paid:.2f}",
             "balance": f"{self.owed - self.paid:.2f}",
             "postings": self.postings,
+            "texts": self.texts,
         }
 
 
@@ -146,6 +148,29 @@ class Charts:
                 }
             )
         return Verdict("AA")
+
+    def inform(self, message: Message) -> Verdict:
+        """Take an ADT^A31 that says whether a number of a patient may be texted; said again it changes nothing."""
+        said = {obx.value(3): obx.value(5) for obx in message.all("OBX")}
+        number, wanted = said.get("TEXT-NUMBER", ""), said.get("TEXT-CONSENT", "")
+        mine = self.of_patient(message.first("PID").value(3))
+        if message.header.value(11) != "P":
+            return Verdict("AR", Condition("202", "MSH", 11, "only processing id P is taken here"))
+        if not mine:
+            return Verdict("AE", Condition("204", "PID", 3, "no such patient"))
+        if not number or wanted not in ("Y", "N"):
+            return Verdict("AE", Condition("101", "OBX", 5, "TEXT-NUMBER and TEXT-CONSENT (Y or N) are required"))
+        key = _identity(message)
+        if key in self._posted:
+            return Verdict("AA", repeated=True)
+        self._posted.add(key)
+        for chart in mine:
+            chart.texts[number] = wanted == "Y"
+        return Verdict("AA")
+
+    def of_patient(self, mrn: str) -> list[Chart]:
+        """Return the charts with this record number."""
+        return [chart for chart in self.charts.values() if mrn and chart.mrn == mrn]
 
     def _refusal(self, message: Message) -> Verdict | None:
         msh, pid = message.header, message.first("PID")

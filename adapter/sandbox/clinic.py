@@ -169,7 +169,8 @@ class Clinic:
             self._note("in", "posting", message.control_id, "closed", 0.0)
             entry["answer"] = "close"
             return b""
-        verdict = self.charts.post(message, now)
+        about_texts = (message.header.value(9), message.header.value(9, 2)) == ("ADT", "A31")
+        verdict = self.charts.inform(message) if about_texts else self.charts.post(message, now)
         entry["applied"] = verdict.code == "AA" and not verdict.repeated
         if how == "silence":
             self._note("in", "posting", message.control_id, "no answer", 0.0)

@@ -8,6 +8,7 @@ from .fhir_search import PARAMETERS
 
 #: resource type → its interactions (FHIR's type-restful-interaction codes)
 OFFERED: dict[str, tuple[str, ...]] = {
+    "Consent": ("create", "read", "vread", "search-type"),
     "Invoice": ("read", "vread", "update", "search-type"),
     "Patient": ("read", "vread"),
     "PaymentNotice": ("create", "read", "vread", "search-type"),

@@ -133,6 +133,20 @@ class FhirCharts:
                 "received_at": now.isoformat(timespec="milliseconds"),
             })  # fmt: skip
 
+    def inform(self, consent: Resource, base: str) -> None:
+        """Keep on the patient's charts whether a number may be texted. Raises Refused (422)."""
+        given = consent["patient"]
+        reference = str(given.get("reference", "")).removeprefix(f"{base}/").partition("/_history/")[0]
+        known = self.store.get("Patient", reference.removeprefix("Patient/")) if reference else None
+        named = identifiers(known.resource) if known is not None else identifiers(given)
+        charts = [chart for _, value in named for chart in self.charts.of_patient(value)]
+        if not charts:
+            raise Refused(422, Issue("not-found", "no such patient here", "Consent.patient"))
+        provision = consent["provision"]
+        number = str(provision["code"][0].get("text", "")).rpartition(" ")[2]
+        for chart in charts:
+            chart.texts[number] = provision["type"] == "permit"
+
     def _chart(self, request: Resource, base: str, where: str) -> Chart:
         account = ""
         reference = str(request.get("reference", "")).removeprefix(f"{base}/").partition("/_history/")[0]

@@ -191,6 +191,28 @@ _RULES: dict[str, Check] = {
         "amount": Element(MONEY, required=True),
         "paymentStatus": Element(CONCEPT),
     }),
+    "Consent": _object(_EVERY | {
+        "identifier": Element(IDENTIFIER, many=True),
+        "status": Element(
+            _code("draft", "proposed", "active", "rejected", "inactive", "entered-in-error"), required=True
+        ),
+        "scope": Element(CONCEPT, required=True),
+        "category": Element(CONCEPT, required=True, many=True),
+        "patient": Element(_reference("Patient"), required=True),
+        "dateTime": Element(TIME),
+        "performer": Element(ANYTHING, many=True),
+        "organization": Element(_reference("Organization"), many=True),
+        "sourceReference": Element(ANYTHING),
+        "policy": Element(ANYTHING, many=True),
+        "policyRule": Element(CONCEPT, required=True),  # by ppc-1 this or policy; this server wants this
+        "verification": Element(ANYTHING, many=True),
+        "provision": Element(_object({
+            "type": Element(_code("deny", "permit"), required=True),
+            "period": Element(PERIOD),
+            "purpose": Element(CODING, many=True),
+            "code": Element(CONCEPT, required=True, many=True),
+        }), required=True),
+    }),
     "Subscription": _object(_EVERY | {
         "status": Element(_code("requested", "active", "error", "off"), required=True),
         "contact": Element(ANYTHING, many=True),

@@ -180,6 +180,9 @@ class FhirServer:
             return self.store.put(resource)
         if resource["resourceType"] == "Subscription":
             return self.subscriptions.create(resource, base)
+        if resource["resourceType"] == "Consent":
+            self.charts.inform(resource, base)
+            return self.store.put(resource)
         parts = self.charts.allocations(resource, base)
         made = self.store.put(resource)
         self.charts.post(made.resource, parts, made.at)

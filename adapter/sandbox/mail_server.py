@@ -1,6 +1,7 @@
 """The mail server of the sandbox: it takes mail for everybody, plain or after STARTTLS, with any password or none.
 
-aiosmtpd speaks SMTP, on the event loop of the sandbox. Each recipient gets a copy; nothing is ever sent on.
+aiosmtpd speaks SMTP, on the event loop of the sandbox. Each recipient gets a copy; nothing is ever sent on. What is
+for an address with a fate comes back (bounces.py).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from .bounces import Bounces, fate
 from .faults import Fault, Faults
 
 _ANSWERS = {
@@ -37,6 +39,7 @@ class MailServer:
 
     def __init__(self, take: Callable[[str, str, EmailMessage, dt.datetime], None]) -> None:
         self.take = take
+        self.bounces = Bounces()
         self.faults = {stage: Faults({*_ANSWERS, "close", "silence"}) for stage in ("rcpt", "data")}
 
     async def serve(self, host: str, port: int) -> asyncio.Server:
@@ -78,6 +81,9 @@ class MailServer:
     def _deliver(self, envelope: Envelope) -> None:
         message = message_from_bytes(envelope.original_content or b"", policy=policy.default)
         for recipient in envelope.rcpt_tos:
+            if fate(recipient):
+                self.bounces.send(envelope.mail_from or "", recipient, envelope.original_content or b"")
+                continue
             self.take(envelope.mail_from or "", recipient, message, dt.datetime.now(dt.UTC))
 
 

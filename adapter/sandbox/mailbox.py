@@ -4,6 +4,7 @@
 "links", "headers", "at"}]}`, oldest first. `to` is who got it, `from` and the like are what the mail says.
 POST /_control/mail/next?answer=421|450|550|close|silence&stage=rcpt|data&count=   how the next mails fail; without a
      stage at RCPT. close and silence at DATA: taken, only the answer is lost
+POST /_control/mail/bounces?url=&token=   where mail that comes back is brought, and with which bearer token
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import html
 import re
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -20,6 +22,7 @@ from starlette.routing import Route
 
 from .inbox import LINK, linked
 from .mail_server import MailServer
+from .outgoing import require_loopback
 from .pages import page
 
 _HREF = re.compile(r"""<a\b[^>]*?\bhref\s*=\s*(["'])(.*?)\1""", re.IGNORECASE | re.DOTALL)
@@ -73,9 +76,15 @@ class Mailbox:
 
     async def act(self, request: Request) -> Response:
         query = request.query_params
-        if request.path_params["what"] != "next":
+        what = request.path_params["what"]
+        if what not in ("next", "bounces"):
             return JSONResponse({"error": "no such control"}, 404)
         try:
+            if what == "bounces":
+                if url := query.get("url", ""):
+                    require_loopback(urlsplit(url).hostname or "")
+                self.server.bounces.url, self.server.bounces.token = url, query.get("token", "")
+                return JSONResponse({"done": "bounces"})
             faults = self.server.faults[query.get("stage", "rcpt")]
             faults.arm(query["answer"], int(query.get("count", "1")), 0.0)
         except (KeyError, ValueError) as error:

@@ -211,7 +211,7 @@ class StripeApi:
     # ------------------------------------------------------------------------------------------------- the endpoints
 
     def _create(self, request: Request, params: Tree) -> Object:
-        return self.state.create_session(read(params, int(time.time())))
+        return self.state.create_session(read(params, self.state.now()))
 
     def _sessions(self, request: Request, params: Tree) -> Object:
         self.state.sweep()

@@ -6,6 +6,7 @@ POST resend?event=&secret=    send an event again, perhaps wrongly signed
 POST foreign?amount=&currency=  an event of somebody else on the same account
 POST settle/<cs>?outcome=succeeded|failed   let the money of a bank debit arrive, or bounce
 POST expire/<cs>              as if the session's time were over
+POST clock?ahead=SECONDS      let its clock be ahead of the machine's, by so much
 POST next?answer=drop|500|slow&count=&seconds=  how the next session creates fail
 GET  requests, deliveries, events           everything that was asked, tried, happened
 """
@@ -64,6 +65,8 @@ class StripeControl:
                     self.state.settle(session, query.get("outcome", "succeeded") == "succeeded")
                 case "expire":
                     self.state.expire_session(id)
+                case "clock":
+                    self.state.ahead = int(query["ahead"])
                 case "next":
                     seconds = float(query.get("seconds", "2"))
                     self.api.faults.arm(query["answer"], int(query.get("count", "1")), seconds)

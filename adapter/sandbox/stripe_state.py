@@ -35,15 +35,20 @@ class StripeState:
         self.charges: dict[str, Object] = {}
         self.events: dict[str, Object] = {}
         self.request: Object = {"id": None, "idempotency_key": None}  #: the API call that is being worked, if any
+        self.ahead = 0  #: seconds by which its clock is ahead of the machine's
         self.pages_url = ""  #: where the hosted pages are, set once the port is known
         self._emit = emit
         self._waiting: dict[str, tuple[Card, Object]] = {}  #: intents that wait for the second step
+
+    def now(self) -> int:
+        """Return the time at the card provider, in seconds since 1970; webhooks are signed by the machine's."""
+        return int(time.time()) + self.ahead
 
     # ------------------------------------------------------------------------------------------------ sessions
 
     def create_session(self, params: SessionParams) -> Object:
         id = self.ids.stripe("cs_test", 58)
-        made = objects.session(id, f"{self.pages_url}/checkout/c/pay/{id}", params, _now())
+        made = objects.session(id, f"{self.pages_url}/checkout/c/pay/{id}", params, self.now())
         self.sessions[id], self.params[id] = made, params
         self.lines[id] = objects.line_items(id, params, [self.ids.stripe("li") for _ in params.lines])
         return made
@@ -52,7 +57,7 @@ class StripeState:
         """Find a session, expired by now if its time is over. Raises StripeError (404)."""
         if (found := self.sessions.get(id)) is None:
             raise errors.no_such("checkout.session", id, "session")
-        if found["status"] == "open" and found["expires_at"] <= _now():
+        if found["status"] == "open" and found["expires_at"] <= self.now():
             self._close(found)
         return found
 
@@ -156,7 +161,7 @@ class StripeState:
             currency=currency,
             lines=(),
             success_url="https://shop.example.org/thanks",
-            expires_at=_now() + 3600,
+            expires_at=self.now() + 3600,
             client_reference_id="order-1093",
             metadata={"shop": "coffee"},
         )
@@ -172,14 +177,14 @@ class StripeState:
             known.update(next_action=None, last_payment_error=None, status="requires_payment_method")
             return known
         id = self.ids.stripe("pi")
-        made = objects.intent(id, self.ids.stripe("", 24)[1:], session, self.params[session["id"]], _now())
+        made = objects.intent(id, self.ids.stripe("", 24)[1:], session, self.params[session["id"]], self.now())
         self.intents[id], session["payment_intent"] = made, id
         self._event("payment_intent.created", made)
         return made
 
     def _charge(self, intent: Object, details: Object, billing: Object) -> Object:
         id = self.ids.stripe("ch")
-        made = objects.charge(id, intent, intent["payment_method"], details, billing, _now())
+        made = objects.charge(id, intent, intent["payment_method"], details, billing, self.now())
         self.charges[id] = made
         return made
 
@@ -218,13 +223,9 @@ class StripeState:
         self._event("payment_intent.payment_failed", intent)
 
     def _event(self, type: str, of: Object) -> None:
-        event = objects.event(self.ids.stripe("evt"), type, copy.deepcopy(of), _now(), dict(self.request), 0)
+        event = objects.event(self.ids.stripe("evt"), type, copy.deepcopy(of), self.now(), dict(self.request), 0)
         self.events[event["id"]] = event
         self._emit(event)
-
-
-def _now() -> int:
-    return int(time.time())
 
 
 def _customer(payer: Payer) -> Object:

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from .faults import Faults, drop
 from .forms import FormError, fields
-from .outgoing import post
+from .outgoing import call
 from .twilio_state import Sms, TwilioError, TwilioState
 
 
@@ -53,6 +54,7 @@ class TwilioApi:
             Route(f"{base}.json", self.create, methods=["POST"]),
             Route(f"{base}.json", self.listed, methods=["GET"]),
             Route(f"{base}/{{sid}}.json", self.one, methods=["GET"]),
+            Route("/v2/PhoneNumbers/{number}", self.lookup, methods=["GET"]),
             Route("/{rest:path}", self.nothing, methods=["GET", "POST", "DELETE"]),
         ]
 
@@ -89,6 +91,20 @@ class TwilioApi:
             return JSONResponse(error.body, error.status)
         known = {"sid": self.account, "friendly_name": "Sandbox", "status": self.status, "type": self.type}
         return JSONResponse(known | {"uri": f"/2010-04-01/Accounts/{self.account}.json"})
+
+    async def lookup(self, request: Request) -> Response:
+        """Lookup v2, with the one field that it knows."""
+        number = request.path_params["number"]
+        self.requests.append({"method": "GET", "path": request.url.path, "params": dict(request.query_params)})
+        try:
+            self._authorise(request)
+            known = self.state.look_up(number)
+        except TwilioError as error:
+            return JSONResponse(error.body, error.status)
+        asked = request.query_params.get("Fields", "").split(",")
+        line = known if "line_type_intelligence" in asked else None
+        found = {"phone_number": number, "valid": True, "validation_errors": [], "line_type_intelligence": line}
+        return JSONResponse(found | {"url": f"https://lookups.twilio.com/v2/PhoneNumbers/{number}"})
 
     async def listed(self, request: Request) -> Response:
         query = request.query_params
@@ -141,7 +157,7 @@ class TwilioApi:
             user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             user = password = ""
-        account = request.path_params["account"]
+        account = request.path_params.get("account", self.account)  # Lookup's addresses name none
         if scheme.lower() != "basic" or (user, password, account) != (self.account, self.token, self.account):
             raise TwilioError(20003, "Authenticate", 401)
 
@@ -185,7 +201,8 @@ class TwilioApi:
             form["ErrorCode"] = code or "30006"
         await self._post(sms.callback, form)
 
-    async def _post(self, url: str, form: dict[str, str]) -> None:
+    async def _post(self, url: str, form: dict[str, str]) -> bytes:
+        """Post a signed form; return the body of a 2xx."""
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "User-Agent": "TwilioProxy/1.1",
@@ -195,11 +212,16 @@ class TwilioApi:
         body = urlencode(form).encode()
         # Twilio tries once more when nobody answers the connection, and never because of a 4xx or 5xx.
         for _ in range(2):
-            status = await post(url, body, headers)
+            try:
+                answer = await call("POST", url, body, headers)
+                status = answer.status
+            except (OSError, TimeoutError, ValueError):
+                status = 0
             self.deliveries.append({"url": url, "form": form, "status": status, "at": time.time()})
             if status:
-                return
+                return answer.body if status < 300 else b""
             await asyncio.sleep(0.2)
+        return b""
 
     def receive(self, phone: str, sender: str, body: str) -> None:
         """Take a text that a person typed on a phone, and tell the inbound address of it."""
@@ -220,7 +242,19 @@ class TwilioApi:
             }
             if kind:
                 form["OptOutType"] = kind
-            self._background(self._post(self.inbound_url, form))
+            self._background(self._tell_of(phone, sender, form))
+
+    async def _tell_of(self, phone: str, sender: str, form: dict[str, str]) -> None:
+        """Tell of a text, and do what the TwiML of the answer says: only the verb Message is known."""
+        said = await self._post(self.inbound_url, form)
+        try:
+            found = ElementTree.fromstring(said) if said else None  # noqa: S314 (our own other side)
+        except ElementTree.ParseError:
+            return
+        for message in found.iter("Message") if found is not None else ():
+            body = "".join(message.itertext()).strip()
+            if body and (phone, sender) not in self.state.blocked:
+                self.state.answer(phone, sender, body)
 
     def _background(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

@@ -4,7 +4,8 @@ POST /_control/twilio/next?answer=drop|500|slow&count=&seconds=   how the next c
 POST /_control/twilio/callbacks?mode=normal|reversed|twice|hold   the order of status callbacks from now on
 POST /_control/twilio/callback?sid=&status=&code=                 one more callback, by hand
 POST /_control/twilio/account?status=suspended&type=Trial         what the account says of itself; as it was without
-POST /_control/twilio/inbound?url=                                where texts typed on a phone are sent
+POST /_control/twilio/inbound?url=                                where texts typed on a phone are sent; "" nowhere
+POST /_control/twilio/optout?by=service|ours                      who answers STOP, START and HELP: it, or the receiver
 GET  /_control/twilio/requests, /_control/twilio/deliveries       what was asked, and each callback with its answer
 """
 
@@ -51,8 +52,11 @@ class TwilioControl:
                 case "account":
                     self.api.status, self.api.type = query.get("status", "active"), query.get("type", "Full")
                 case "inbound":
-                    require_loopback(urlsplit(query["url"]).hostname or "")
+                    if query["url"]:
+                        require_loopback(urlsplit(query["url"]).hostname or "")
                     self.api.inbound_url = query["url"]
+                case "optout":
+                    self.api.state.handles = query["by"] != "ours"
                 case _:
                     return JSONResponse({"error": f"no control named {what}"}, 404)
         except (KeyError, ValueError) as error:

@@ -1,7 +1,8 @@
 """What the SMS service remembers: messages, who said STOP, and the road of each message to its phone. No HTTP here.
 
 Numbers with a fate: `+1…5550199` is a landline (undelivered, 30006), a number that ends in `0198` is refused as invalid
-(21211), one that ends in `0197` is refused as unverified (21608). Every other one is a phone in the inbox.
+(21211), one that ends in `0197` is refused as unverified (21608). Every other one is a phone in the inbox; one that
+ends in `0196` is voice over IP.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ STOP_WORDS = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE
 START_WORDS = {"START", "YES", "UNSTOP"}
 HELP_WORDS = {"HELP", "INFO"}
 _E164 = re.compile(r"\+[1-9]\d{7,14}")
+_LANDLINE = re.compile(r"\+1\d{3}5550199")
 _ANSWERS = {
     "STOP": "You have successfully been unsubscribed. You will not receive any more messages from this number. "
     "Reply START to resubscribe.",
@@ -94,6 +96,7 @@ class TwilioState:
         self.ids = ids
         self.messages: dict[str, Sms] = {}
         self.blocked: set[tuple[str, str]] = set()  #: (phone, our sender): the phone said STOP
+        self.handles = True  #: answers STOP, START and HELP, and blocks, by itself
 
     def create(self, form: dict[str, str]) -> Sms:
         """Accept a message. Raises TwilioError as the real service does."""
@@ -122,9 +125,16 @@ class TwilioState:
         status = "queued" if sender else "accepted"
         return self._keep(sender, to, body, "outbound-api", status, service or None, form.get("StatusCallback", ""))
 
+    def look_up(self, number: str) -> dict[str, Any]:
+        """Return what Lookup says of a line. Raises TwilioError for what is no number."""
+        if not valid(number):
+            raise TwilioError(20404, "The requested resource was not found", 404)
+        kind = "landline" if _LANDLINE.fullmatch(number) else "nonFixedVoip" if number.endswith("0196") else "mobile"
+        return {"type": kind, "carrier_name": "Sandbox", "error_code": None}
+
     def steps(self, sms: Sms) -> list[str]:
         """Return the states that a fresh message goes through."""
-        end = "undelivered" if re.fullmatch(r"\+1\d{3}5550199", sms.to) else "delivered"
+        end = "undelivered" if _LANDLINE.fullmatch(sms.to) else "delivered"
         return ["queued", "sent", end]
 
     def move(self, sms: Sms, status: str) -> None:
@@ -144,13 +154,19 @@ class TwilioState:
         kind = (
             "STOP" if word in STOP_WORDS else "START" if word in START_WORDS else "HELP" if word in HELP_WORDS else ""
         )
+        if not self.handles:
+            return got, ""
         if kind == "STOP":
             self.blocked.add((phone, sender))
         if kind == "START":
             self.blocked.discard((phone, sender))
         if kind:
-            self._keep(sender, phone, _ANSWERS[kind], "outbound-reply", "delivered")
+            self.answer(phone, sender, _ANSWERS[kind])
         return got, kind
+
+    def answer(self, phone: str, sender: str, body: str) -> None:
+        """Send an answer of its own, or one that the receiver of a text asked for."""
+        self._keep(sender, phone, body, "outbound-reply", "delivered")
 
     def _keep(
         self,

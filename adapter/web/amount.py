@@ -1,13 +1,15 @@
-"""What people type into an amount field, and how amounts are shown to them. Pure."""
+"""What people type into an amount field, and how amounts and dates are shown to them. Pure."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from decimal import Decimal
 from functools import lru_cache
 
 from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_symbol, get_group_symbol
 
 from chartpost.mappings.model import Money
@@ -17,7 +19,7 @@ _LONGEST = 20  #: characters: more is no amount, and Decimal is spared the exerc
 
 
 class AmountError(ValueError):
-    """The text is no usable amount. `reason`: "empty", "not_an_amount", "decimals", "zero" or "more"."""
+    """The text is no usable amount. `reason`: "empty", "not_an_amount", "decimals", "zero", "less" or "more"."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,18 +28,30 @@ class AmountError(ValueError):
 
 @lru_cache(maxsize=64)
 def known_locale(name: str) -> Locale:
-    """Return the CLDR locale of a name like "en_US"; US English when there is none."""
-    try:
-        return Locale.parse(name.replace("-", "_"))
-    except (ValueError, UnknownLocaleError):
-        return Locale.parse("en_US")
+    """Return the CLDR locale of a name like "en_US", that of its language where no such place speaks it; else en_US."""
+    whole = name.replace("-", "_")
+    for known in (whole, whole.partition("_")[0]):
+        try:
+            return Locale.parse(known)
+        except (ValueError, UnknownLocaleError):
+            continue
+    return Locale.parse("en_US")
 
 
 def shown(money: Money, locale: str) -> str:
     """Format an amount as people of the locale write it: $1,234.50."""
+    return exact(money.amount, money.currency, locale)
+
+
+def exact(amount: Decimal, currency: str, locale: str) -> str:
+    """Format major units with all their decimals, as a price for one may have more of them: $0.125."""
     # Never rounded: CLDR has no decimals for some currencies that have minor units in ISO 4217.
-    where = known_locale(locale)
-    return str(format_currency(money.amount, money.currency, locale=where, decimal_quantization=False))
+    return str(format_currency(amount, currency, locale=known_locale(locale), decimal_quantization=False))
+
+
+def day(date: dt.date, locale: str) -> str:
+    """Write a date as people of the locale do: May 4, 2026."""
+    return str(format_date(date, "long", locale=known_locale(locale)))
 
 
 def plain(money: Money) -> str:
@@ -50,11 +64,12 @@ def symbol(currency: str, locale: str) -> str:
     return str(get_currency_symbol(currency, locale=known_locale(locale)))
 
 
-def read_amount(text: str, owed: Money, locale: str) -> Money:
+def read_amount(text: str, owed: Money, locale: str, least: int = 0) -> Money:
     """Read an amount as people type it: 20, 20.00, $20, "20,00", 1,234.50.
 
     Phones offer the comma or the dot by the phone's language, not the page's, so either is a decimal mark unless it
-    stands where the locale groups thousands. Raises AmountError, also for zero and for more than `owed`.
+    stands where the locale groups thousands. Raises AmountError, also for zero, for more than `owed`, and for less than
+    `least` minor units where that is not all of it.
     """
     typed = unicodedata.normalize("NFKC", text)
     signs = {symbol(owed.currency, locale), symbol(owed.currency, "en_US"), owed.currency, owed.currency.lower()}
@@ -73,6 +88,8 @@ def read_amount(text: str, owed: Money, locale: str) -> Money:
         raise AmountError("zero")
     if amount.minor > owed.minor:
         raise AmountError("more")
+    if amount.minor < min(least, owed.minor):
+        raise AmountError("less")
     return amount
 
 

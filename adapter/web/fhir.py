@@ -172,6 +172,8 @@ class FhirFace:
             case "update":
                 version = call.request.headers.get("if-match", "")
                 return await self._take(call, Asked("update", call.id, if_match=version))
+            case "consent":
+                return await self._take(call, Asked("consent", call.id))
             case "bundle" | "message" | "other" as kind:
                 return await self._take(call, Asked(kind))
             case "search":

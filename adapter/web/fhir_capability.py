@@ -17,6 +17,11 @@ _TAKEN = (
     "a create with an identifier that is known is an update (200). An id in a create is kept. If-None-Exist takes "
     "identifier=system|value. If-Match is honoured. What was taken is not read back here."
 )
+_CONSENTS = (
+    "Whether the patient's numbers may be texted about bills: where a category or a code of the provision says that it "
+    "is about that. Read are status, provision.type (R5 decision), policyRule and the patient; not period, actor, "
+    "verification. What was taken is not read back here."
+)
 _BUNDLES = (
     f"Bundles are taken at the base and at /Bundle: {', '.join(BUNDLES)}. All but a batch are all or nothing. "
     "Resources other than {kind} are kept for those in the same Bundle that refer to them, and answered 202. "
@@ -56,6 +61,12 @@ def capability(version: Version, base: str, since: dt.datetime, kind: str = "Inv
                         "searchParam": [
                             {"name": one.name, "type": one.type, "documentation": one.means} for one in PARAMETERS
                         ],
+                    },
+                    {
+                        "type": "Consent", "documentation": _CONSENTS,
+                        "interaction": [{"code": "create"}, {"code": "update"}], "versioning": "no-version",
+                        "readHistory": False, "updateCreate": True, "conditionalCreate": False,
+                        "conditionalUpdate": False, "conditionalDelete": "not-supported",
                     },
                 ],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],

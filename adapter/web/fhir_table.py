@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chartpost.adapter.flow.door.receive_fhir import Version
 from chartpost.mappings.fhir.billed import BILLED
 
-Handler = Literal["metadata", "create", "update", "bundle", "message", "search", "read", "other"]
+Handler = Literal["metadata", "create", "update", "consent", "bundle", "message", "search", "read", "other"]
 RECONCILIATION = "PaymentReconciliation"
 
 
@@ -31,6 +31,8 @@ INTERACTIONS = (
     Interaction("POST", "ChargeItem", "create", "Take a ChargeItem, where the map reads these"),
     Interaction("PUT", "ChargeItem/{id}", "update", "Take the newest state of a ChargeItem"),
     Interaction("POST", "ChargeItem/{id}", "update", "The same, from a rest-hook that posts"),
+    Interaction("POST", "Consent", "consent", "Take a Consent: whether its patient may be texted"),
+    Interaction("PUT", "Consent/{id}", "consent", "Take the newest state of a Consent"),
     Interaction("GET", RECONCILIATION, "search", "Search payments"),
     Interaction("POST", f"{RECONCILIATION}/_search", "search", "Search payments"),
     Interaction("GET", f"{RECONCILIATION}/{{id}}", "read", "Read a payment"),

@@ -1,4 +1,4 @@
-"""The internal face as an OpenAPI 3.1 document, for tools that test or draw it. Its FHIR part is made of the table."""
+"""The internal face as an OpenAPI 3.1 document, for tools that test or draw it, made of the tables that serve it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chartpost.adapter.flow.door.receive_fhir import BUNDLES
+from chartpost.adapter.web.api import describe
 from chartpost.adapter.web.fhir_outcome import FHIR_JSON
 from chartpost.adapter.web.fhir_table import INTERACTIONS, PARAMETERS, RECONCILIATION, Interaction
 from chartpost.mappings.fhir.billed import BILLED
@@ -22,12 +23,13 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "metadata": {"200": "CapabilityStatement"},
     "create": {"200": "OperationOutcome", "201": "OperationOutcome"},
     "update": {"200": "OperationOutcome", "201": "OperationOutcome"},
+    "consent": {"200": "OperationOutcome", "201": "OperationOutcome"},
     "bundle": {"200": "Bundle", "202": "OperationOutcome"},
     "message": {"200": "Bundle"},
     "search": {"200": "Bundle"},
     "read": {"200": RECONCILIATION},
 }
-_BODIES = {"bundle": "Charges", "message": "Message"}
+_BODIES = {"bundle": "Charges", "message": "Message", "consent": "Consent"}
 _ANSWERED = ["transaction-response", "batch-response", "message", "searchset"]
 _REFUSALS = {
     "400": "It is not what this address takes",
@@ -44,6 +46,7 @@ _REFUSED = {
     "metadata": ("404", "406"),
     "read": ("404", "406", "503"),
     "search": ("400", "404", "406", "413", "415", "503"),
+    "consent": ("400", "404", "406", "413", "415", "503"),
     "bundle": (*_REFUSALS,),
     "message": (*_REFUSALS,),
     "create": (*_REFUSALS,),
@@ -57,17 +60,19 @@ def document(url: str) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "Chartpost, inside", "version": version_of("chartpost"), "license": {"name": "Apache-2.0"}},
         "servers": [{"url": url}],
-        "paths": _paths(),
+        "paths": _paths() | describe.paths(),
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 **{name: _resource(name, id={"type": "string", "pattern": "^[A-Za-z0-9.-]{0,64}$"}) for name in BILLED},
+                "Consent": _resource("Consent", id={"type": "string", "pattern": "^[A-Za-z0-9.-]{0,64}$"}),
                 "Charges": _resource("Bundle", type={"enum": [*BUNDLES]}),
                 "Bundle": _resource("Bundle", type={"enum": _ANSWERED}),
                 "Message": _resource("Bundle", type={"const": "message"}),
                 "CapabilityStatement": _resource("CapabilityStatement", fhirVersion={"type": "string"}),
                 RECONCILIATION: _resource(RECONCILIATION, id=_ID, meta={"type": "object"}),
                 "OperationOutcome": _resource("OperationOutcome", issue=_list(_ISSUE)),
+                **describe.schemas(),
             },
         },
     }

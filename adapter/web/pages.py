@@ -5,17 +5,16 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from chartpost.adapter.flow.paying.pay import PayView
-from chartpost.adapter.web.amount import plain, shown, symbol
+from chartpost.adapter.flow.requests.plan import Part
+from chartpost.adapter.web.amount import day, plain, shown, symbol
+from chartpost.adapter.web.at import At
 from chartpost.adapter.web.render import Tone, note, page
 from chartpost.adapter.web.words import Words
 from chartpost.mappings.model import Money
 
-#: Where no facility is known there is no locale either.
-_ENGLISH = Words("en_US")
-
 
 def request_page(
-    view: PayView, here: str, *, status: int = 200, note: str = "", bad: bool = False, error: str = "", typed: str = ""
+    view: PayView, at: At, *, status: int = 200, note: str = "", bad: bool = False, error: str = "", typed: str = ""
 ) -> Response:
     """Say what is owed and take an amount, or what became of the request.
 
@@ -23,9 +22,11 @@ def request_page(
     beside the field, which keeps what was `typed`.
     """
     if view.state != "open" or view.pending or view.owed.minor <= 0:
-        return _closed(view, here)
+        return closed_page(view, at)
     say, owed = Words(view.locale), shown(view.owed, view.locale)
     title = say("pay.title", facility=view.facility)
+    least = _shown(view, min(view.part_minimum, view.owed.minor))
+    due = view.due if view.due is not None and 0 < view.due.minor < view.owed.minor else None
     return page(
         "pay.html",
         say,
@@ -33,16 +34,40 @@ def request_page(
         title=say("error.title", title=title) if error else title,
         facility=view.facility,
         contact=view.contact,
-        here=here,
+        at=at,
+        languages=view.languages,
         owed=owed,
         minor=view.owed.minor,
+        due=shown(due, view.locale) if due is not None else "",
+        due_minor=due.minor if due is not None else 0,
+        waits=[_wait(say, view, part) for part in view.waits],
+        offers=[(len(parts), _offer(say, view, parts)) for parts in view.offers],
+        every=view.every,
+        parts=view.parts,
+        hint=say("pay.hint_least", owed=owed, least=least) if view.part_minimum else say("pay.hint", owed=owed),
         paid=shown(view.paid, view.locale) if view.paid.minor > 0 else "",
         sign=symbol(view.owed.currency, view.locale),
         note=say(note, owed=owed, facility=view.facility) if note else "",
         note_bad=bad,
-        error=say(f"error.{error}", owed=owed, example=plain(view.owed)) if error else "",
+        error=say(f"error.{error}", owed=owed, example=plain(view.owed), least=least) if error else "",
         typed=typed,
+        details=view.details,
     )
+
+
+def _shown(view: PayView, minor: int) -> str:
+    return shown(Money(minor=minor, currency=view.owed.currency), view.locale)
+
+
+def _wait(say: Words, view: PayView, part: Part) -> str:
+    return say("plan.wait", amount=_shown(view, part.amount), date=day(part.due_on, view.locale))
+
+
+def _offer(say: Words, view: PayView, parts: tuple[Part, ...]) -> str:
+    """The first instalments may be a cent larger than the last ones."""
+    same = parts[0].amount == parts[-1].amount
+    key = "plan.same" if same else "plan.most"
+    return say(key, count=str(len(parts)), amount=_shown(view, parts[0].amount))
 
 
 #: state: (status, tone). 410 tells programs, too, that the link will not come back (RFC 9110 §15.5.11).
@@ -52,16 +77,18 @@ _CLOSED: dict[str, tuple[int, Tone]] = {
     "settled": (200, "done"),
     "cancelled": (410, "plain"),
     "expired": (410, "plain"),
+    "not_me": (200, "plain"),
 }
 
 
-def _closed(view: PayView, here: str) -> Response:
+def closed_page(view: PayView, at: At) -> Response:
+    """Say what became of a request that takes no payment now."""
     say = Words(view.locale)
     state = view.state if view.state != "open" else "pending" if view.pending else "settled"
     status, tone = _CLOSED[state]
     paid = shown(view.paid, view.locale)
     texts = [say(f"{state}.text", facility=view.facility, paid=paid)]
-    if view.paid.minor > 0 and state != "paid":
+    if view.paid.minor > 0 and state not in ("paid", "not_me"):
         texts.append(say("sofar.text", paid=paid))
     return note(
         say,
@@ -71,7 +98,11 @@ def _closed(view: PayView, here: str) -> Response:
         texts,
         facility=view.facility,
         contact=view.contact,
-        action=(here, say("again")) if state == "pending" else None,
+        action=(at(), say("again")) if state == "pending" else None,
+        post=(at("/renew"), say("expired.button")) if state == "expired" else None,
+        more=(at("/details"), say("more.details")) if view.details else None,
+        at=at,
+        languages=view.languages,
     )
 
 
@@ -119,28 +150,28 @@ def _remaining(say: Words, is_open: bool, owed: Money, locale: str) -> str:
     return say("recorded.nothing")
 
 
-def unknown() -> Response:
+def unknown(say: Words) -> Response:
     """A link that we never gave out, or not in full."""
-    return note(_ENGLISH, 404, "plain", _ENGLISH("unknown.title"), [_ENGLISH("unknown.text"), _ENGLISH("unknown.help")])
+    return note(say, 404, "plain", say("unknown.title"), [say("unknown.text"), say("unknown.help")])
 
 
-def burst() -> Response:
+def burst(say: Words) -> Response:
     """Many wrong links from one address."""
-    answer = note(_ENGLISH, 429, "wait", _ENGLISH("burst.title"), [_ENGLISH("burst.text")])
+    answer = note(say, 429, "wait", say("burst.title"), [say("burst.text")])
     answer.headers["retry-after"] = "60"
     return answer
 
 
-def refused() -> Response:
+def refused(say: Words) -> Response:
     """A form that another site sent."""
-    return note(_ENGLISH, 403, "trouble", _ENGLISH("refused.title"), [_ENGLISH("refused.text")])
+    return note(say, 403, "trouble", say("refused.title"), [say("refused.text")])
 
 
-def failed(status: int, code: str) -> Response:
+def failed(status: int, code: str, say: Words) -> Response:
     """Our own failure: 503 when the database is away, else 500. `code` finds it in the log."""
     kind = "away" if status == 503 else "failed"
-    texts = [_ENGLISH(f"{kind}.text"), _ENGLISH("safe"), _ENGLISH("code", code=code)]
-    answer = note(_ENGLISH, status, "trouble", _ENGLISH(f"{kind}.title"), texts)
+    texts = [say(f"{kind}.text"), say("safe"), say("code", code=code)]
+    answer = note(say, status, "trouble", say(f"{kind}.title"), texts)
     if status == 503:
         answer.headers["retry-after"] = "30"
     return answer

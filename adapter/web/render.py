@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Literal
 
@@ -11,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from chartpost.adapter.web.words import Words
+from chartpost.adapter.web.at import At
+from chartpost.adapter.web.words import NAMES, Words
 
 CSS = (files(__package__) / "static" / "style.css").read_text(encoding="utf-8").strip()
 #: What the policy must name so that the inline style sheet is used (CSP level 2, §hash-source).
@@ -37,11 +39,25 @@ Tone = Literal["done", "wait", "plain", "trouble"]
 
 
 def page(
-    template: str, say: Words, status: int = 200, *, title: str, facility: str = "", contact: str = "", **values: object
+    template: str,
+    say: Words,
+    status: int = 200,
+    *,
+    title: str,
+    facility: str = "",
+    contact: str = "",
+    at: At | None = None,
+    below: str = "",
+    languages: Sequence[str] = (),
+    **values: object,
 ) -> HTMLResponse:
-    """Render one page. `facility` heads it, `contact` is offered below it; both may be ""."""
-    html = _templates.get_template(template).render(say=say, title=title, facility=facility, contact=contact, **values)
-    return HTMLResponse(html, status)
+    """Render one page. `facility` heads it, `contact` is offered below it; both may be "".
+
+    Where `at` says where its link is, other `languages` can be chosen, and the page `below` it is shown again.
+    """
+    others = [(one, NAMES[one]) for one in languages if one in NAMES and one != say.language] if at is not None else []
+    frame = {"title": title, "facility": facility, "contact": contact, "at": at, "below": below, "others": others}
+    return HTMLResponse(_templates.get_template(template).render(say=say, **frame, **values), status)
 
 
 def note(
@@ -49,12 +65,20 @@ def note(
     status: int,
     tone: Tone,
     heading: str,
-    texts: list[str],
+    texts: Sequence[str],
     *,
     facility: str = "",
     contact: str = "",
     action: tuple[str, str] | None = None,
+    post: tuple[str, str] | None = None,
+    more: tuple[str, str] | None = None,
+    at: At | None = None,
+    languages: Sequence[str] = (),
 ) -> HTMLResponse:
-    """Render a page that tells one thing: a heading, sentences, at most one way on (address, words)."""
-    values = {"tone": tone, "heading": heading, "texts": texts, "action": action}
-    return page("note.html", say, status, title=heading, facility=facility, contact=contact, **values)
+    """Render a page that tells one thing: a heading, sentences, one way on (address, words), perhaps another below.
+
+    `post` is a button that sends a form.
+    """
+    frame = {"facility": facility, "contact": contact, "at": at, "languages": languages}
+    values = {"tone": tone, "heading": heading, "texts": texts, "action": action, "post": post, "more": more}
+    return page("note.html", say, status, title=heading, **frame, **values)  # type: ignore[arg-type]

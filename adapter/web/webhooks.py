@@ -28,14 +28,20 @@ class UnknownName(LookupError):
 
 
 class HookDoors(Protocol):
-    """What the webhooks ask of the flow; both block, and return after the commit.
+    """What the webhooks ask of the flow; all block, and return after the commit.
 
-    Both raise UnknownName, and Permanent for what is not authentic.
+    All raise UnknownName, and Permanent for what is not authentic.
     """
 
     def payment_event(self, provider: str, body: bytes, headers: Mapping[str, str]) -> None: ...
 
     def notice_report(self, notifier: str, url: str, body: bytes, headers: Mapping[str, str]) -> None: ...
+
+    def incoming(
+        self, notifier: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[str, bytes]: ...  #: content type and body of the answer
+
+    def bounce(self, notifier: str, mail: bytes, headers: Mapping[str, str]) -> None: ...
 
 
 class Webhooks:
@@ -48,6 +54,8 @@ class Webhooks:
         return [
             Route("/hooks/{provider}", self.payment_event, methods=["POST"]),
             Route("/hooks/{notifier}/status", self.notice_report, methods=["POST"]),
+            Route("/hooks/{notifier}/incoming", self.incoming, methods=["POST"]),
+            Route("/hooks/{notifier}/bounce", self.bounce, methods=["POST"]),
         ]
 
     async def payment_event(self, request: Request) -> Response:
@@ -62,12 +70,34 @@ class Webhooks:
     async def notice_report(self, request: Request) -> Response:
         """Hand a status report to the flow with the URL that the service signed: the public one, query and all."""
         name, body = request.path_params["notifier"], await whole_body(request, LIMIT)
-        # Behind a proxy the request's own host and scheme are not what the service called.
-        path = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
-        query = request.scope["query_string"].decode("ascii", "replace")
-        url = self._public_url + path + (f"?{query}" if query else "")
         try:
-            await run_in_threadpool(self._doors.notice_report, name, url, body, request.headers)
+            await run_in_threadpool(self._doors.notice_report, name, self._called(request), body, request.headers)
+        except (UnknownName, Permanent) as error:
+            return _refused(error, notifier=name)
+        return Response(status_code=204)
+
+    async def incoming(self, request: Request) -> Response:
+        """Hand a text that a person wrote to the flow; answer as the service wants it."""
+        name, body = request.path_params["notifier"], await whole_body(request, LIMIT)
+        try:
+            kind, said = await run_in_threadpool(
+                self._doors.incoming, name, self._called(request), body, request.headers
+            )
+        except (UnknownName, Permanent) as error:
+            return _refused(error, notifier=name)
+        return Response(said, media_type=kind)
+
+    def _called(self, request: Request) -> str:
+        """Return the address that the service called: behind a proxy the request's own host and scheme are others."""
+        path: str = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
+        query: str = request.scope["query_string"].decode("ascii", "replace")
+        return self._public_url + path + (f"?{query}" if query else "")
+
+    async def bounce(self, request: Request) -> Response:
+        """Hand a mail that came back to the flow, as a mail server or a service has it."""
+        name, mail = request.path_params["notifier"], await whole_body(request, LIMIT)
+        try:
+            await run_in_threadpool(self._doors.bounce, name, mail, request.headers)
         except (UnknownName, Permanent) as error:
             return _refused(error, notifier=name)
         return Response(status_code=204)

@@ -14,6 +14,7 @@ from chartpost.mappings.fhir.billed import CHARGE_ITEM
 from chartpost.mappings.fhir.fhirpath import compile_account, compile_path
 from chartpost.mappings.fhir.transforms import TRANSFORMS
 
+_OF_LINE = ("insurance", "reference", "service_date", "code", "provider", "description")
 FHIR = Dialect(
     name="fhir",
     compile_path=compile_path,
@@ -24,7 +25,7 @@ FHIR = Dialect(
     charge={
         "amount": "money",
         "copay": "money",
-        **{name: CHARGE_TARGETS[name] for name in ("insurance", "reference", "service_date", "code", "description")},
+        **{name: CHARGE_TARGETS[name] for name in _OF_LINE},
     },
     chart=re.compile(
         r"chart\.([A-Z][A-Z0-9]{2}-[1-9]\d?|(?:Invoice|Patient|Account)\.identifier|Invoice\.id|(?:Patient|Account)\.reference)"

@@ -104,13 +104,13 @@ class _Reader(Rows):
         chart: dict[str, str] = {}
         values: dict[str, Any] = {}
         my: dict[str, str] = {}
-        for row in self.map.message:
+        for row in self.map.rest:
             if row.target.startswith("my."):
                 my[row.target[3:]] = self.value(row, self.scope, row.target) or ""
             elif row.target.startswith("chart."):
                 if found := self.value(row, self.scope, row.target):
                     chart[row.target.removeprefix("chart.")] = found
-            elif not row.target.startswith(("patient.", "guarantor.")):
+            else:
                 values[row.target] = self.value(row, self.scope, row.target)
         if account and path is None:  # the id in its address, by which its sender knows it
             chart.setdefault("Invoice.id", account)
@@ -123,7 +123,7 @@ class _Reader(Rows):
         self.one_account()
         patient = self.party("patient", self.scope, "") or Party(role="patient")
         guarantor = self.party("guarantor", self.scope, "")
-        charges = self.charges(status)
+        others, charges = self.others(self.scope), self.charges(status)
         if self.problems:
             raise Unreadable(self.problems, self.trace)
         found = Reading(
@@ -133,6 +133,8 @@ class _Reader(Rows):
             status=status,
             patient=patient,
             guarantor=guarantor,
+            others=others,
+            consent=self.consent(values),
             chart=chart,
             financial_class=values.get("financial_class") or "",
             balance=values.get("balance"),

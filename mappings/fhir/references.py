@@ -202,6 +202,7 @@ class People(NamedTuple):
     account: Found
     patient: Found  #: the subject; a recipient that is a patient, where there is none
     guarantor: Found  #: who pays, where that is not the patient: the recipient, else the account's first guarantor
+    bill_to: Found  #: who else guarantees the account: the first who is neither of these
 
     def variables(self) -> dict[str, Resource | None]:
         """Return what FHIRPath may name."""
@@ -228,12 +229,12 @@ def people(around: Around, invoice: Resource, base: str = "") -> People:
     patient = subject if subject.reference and subject.kind != "Group" else NOWHERE
     if not patient.reference and recipient.kind == "Patient":
         patient = recipient
-    payer = recipient
-    if not recipient.reference:
-        payer = next(_guarantors(around, account, invoice, base), NOWHERE)
+    guarantors = list(_guarantors(around, account, invoice, base))
+    payer = recipient if recipient.reference else next(iter(guarantors), NOWHERE)
     if payer.same(patient):
         patient, payer = max(patient, payer, key=Found.tells), NOWHERE
-    return People(subject, recipient, account, patient, payer)
+    others = (one for one in guarantors if not one.same(patient) and not one.same(payer))
+    return People(subject, recipient, account, patient, payer, next(others, NOWHERE))
 
 
 def needed(around: Around, invoice: Resource, base: str = "") -> list[Resource]:

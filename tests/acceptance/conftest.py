@@ -1,4 +1,4 @@
-"""Makes the modules of this folder importable: `house`, `people`, `killer`, `crash`, `broker`."""
+"""Makes the modules of this folder importable: `house`, `people`, `killer`, `crash`, `broker`, `looking`."""
 
 from __future__ import annotations
 

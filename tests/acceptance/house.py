@@ -44,7 +44,7 @@ database: {database}
 broker: {broker}
 facilities:
   lakeside:
-    {{name: Lakeside Clinic, message_name: Lakeside, timezone: America/Chicago, region: US, currency: USD,
+    {{name: Lakeside Clinic, message_name: Lakeside, timezone: America/Chicago, region: US, currency: USD, quiet: none,
       provider: card, notifiers: [sms, mail], contact: (608) 555-0100,
       mail: {{sender: Lakeside Billing, address: pay@lakeside.example.org, reply_to: billing@lakeside.example.org}}}}
 sources:

@@ -23,6 +23,7 @@ FILES = CONFIGURATION.replace(
     "    {{type: directory, path: in, every: 0.1, settle: 0.2, map: hl7v2-dft, facility: lakeside, share: copay,\n"
     "      consent: on_file, destinations: [files]}}\n",
 ).replace("destinations:\n", "destinations:\n  files: {{type: directory, path: out, map: hl7v2-dft-payment}}\n", 1)
+FILES = FILES.replace("notifiers: [sms, mail],", "notifiers: [sms, mail], receipts: false,")
 
 
 def names(folder: Path) -> list[str]:

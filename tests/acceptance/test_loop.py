@@ -100,12 +100,14 @@ def test_a_message_becomes_an_sms_a_payment_and_a_line_in_the_chart(house: House
     # Everything stored tells the same story.
     [message], [account], [request] = (listed(house, noun) for noun in ("messages", "accounts", "requests"))
     [payment], [posting] = listed(house, "payments"), listed(house, "postings")
-    house.until("the report", lambda: house.one("notices", state="delivered"))
-    [notice] = listed(house, "notices")
+    house.until("the reports", lambda: [row["state"] for row in house.rows("notices")] == ["delivered"] * 2)
+    notice, receipt = listed(house, "notices")
     assert (message["state"], message["control_id"], message["ack"]) == ("translated", "LK0900001", "AA")
     assert (account["balance"], account["open_request"]) == ("0.00", None)
     assert (request["state"], request["account"]) == ("paid", account["id"])
     assert (notice["state"], notice["request"], notice["provider_ref"]) == ("delivered", request["id"], sms["sid"])
+    assert (receipt["purpose"], receipt["step"]) == ("receipt", payment["id"])
+    assert house.sandbox.texts()[-1]["body"].startswith("Lakeside: thank you, your payment is recorded.")
     assert (payment["amount"], payment["request"], payment["posted"]) == ("45.00", request["id"], {"chart": "accepted"})
     assert (posting["payment"], posting["answer_code"]) == (payment["id"], "AA")
     assert [line["transaction"] for line in chart["postings"]] == [posting["id"]]
@@ -125,7 +127,9 @@ def test_a_part_is_paid_and_the_same_link_asks_for_the_rest(forked: House) -> No
     pay(forked, link)
     until_posted(forked, 2)
     assert forked.sandbox.chart(ACCOUNT)["balance"] == "0.00"
-    assert len(forked.sandbox.texts()) == 1, "nobody is texted twice"
+    forked.until("the receipts", lambda: len(forked.sandbox.texts()) == 3)
+    asked = [text for text in forked.sandbox.texts() if "balance" in text["body"]]
+    assert len(asked) == 1, "nobody is asked twice"
 
 
 def test_every_sample_ends_as_expected_when_the_tool_sends_it(forked: House) -> None:
@@ -189,7 +193,8 @@ def test_told_to_stop_it_drains_and_starts_again_where_it_was(house: House) -> N
     house.sandbox.post("/_control/stripe/resume")
     house.start()
     until_posted(house)
-    assert len(house.sandbox.texts()) == 1
+    house.until("the receipt", lambda: len(house.sandbox.texts()) == 2)
+    assert [row["purpose"] for row in house.rows("notices")] == ["request", "receipt"]
 
 
 def test_a_second_process_on_one_data_directory_is_refused(house: House, tmp_path: Path) -> None:

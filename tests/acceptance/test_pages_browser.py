@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
+from looking import DESKTOP, PHONE, SMALL, door, examine, opened, served
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -23,7 +20,6 @@ from chartpost.adapter.web.app import internal_app, web_face
 from chartpost.mappings.model import Money
 
 TOKEN = "Zm9yLXRlc3RzLW9ubHkhIQ"
-PHONE, SMALL, DESKTOP = (390, 844), (320, 568), (1280, 800)
 
 pytestmark = pytest.mark.chromium
 
@@ -57,7 +53,7 @@ class Clinic:
     url: str = ""
     cards: str = ""
 
-    def look(self, token: str) -> PayView | None:
+    def look(self, token: str, language: str = "") -> PayView | None:
         if self.broken:
             raise RuntimeError("broken on purpose")
         return self.view if token == TOKEN else None
@@ -91,26 +87,6 @@ class Clinic:
         return f"{self.url}/p/{TOKEN}"
 
 
-@contextmanager
-def served(app: Starlette, sock: socket.socket) -> Iterator[None]:
-    """Serve an app on a bound socket, as the product does: uvicorn, no access log."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
-    thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
-    sock.listen()  # connections queue here until the server takes them
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
-def door() -> tuple[socket.socket, str]:
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    return sock, f"http://127.0.0.1:{sock.getsockname()[1]}"
-
-
 @pytest.fixture
 def clinic() -> Iterator[Clinic]:
     clinic = Clinic()
@@ -120,12 +96,6 @@ def clinic() -> Iterator[Clinic]:
     pages = web_face(clinic, public_url=clinic.url, card_page_origins=[clinic.cards])
     with served(pages, pages_door), served(cards, cards_door):
         yield clinic
-
-
-def opened(browser: Any, size: tuple[int, int], **options: Any) -> Any:
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
-    page.set_default_timeout(60_000)
-    return page
 
 
 def test_a_patient_without_javascript_pays_all_and_is_told_when_it_is_recorded(clinic: Clinic, browser: Any) -> None:
@@ -208,29 +178,18 @@ def every_page(clinic: Clinic) -> Iterator[tuple[str, str]]:
 def test_every_page_is_accessible_fits_the_screen_and_can_be_touched(
     clinic: Clinic, browser: Any, size: tuple[int, int], scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page, problems = opened(browser, size, color_scheme=scheme), []
-
-    def examine(name: str) -> None:
-        report = Axe().run(page)
-        problems.extend(f"{name}: {violation['id']}" for violation in report.response["violations"])
-        if page.evaluate("document.documentElement.scrollWidth") > size[0]:
-            problems.append(f"{name}: scrolls sideways")
-        for target in page.locator("button, a, input:not([type=hidden])").all():
-            if target.bounding_box()["height"] < 44:
-                problems.append(f"{name}: a target smaller than 44 px")
-
+    page = opened(browser, size, color_scheme=scheme)
+    problems: list[str] = []
     for name, address in every_page(clinic):
         page.goto(address)
-        examine(name)
+        problems += examine(page, name, size[0])
     clinic.broken, clinic.view = False, FRESH
     page.goto(clinic.link)
     page.get_by_label("Or pay a part now").fill("nothing")
     page.keyboard.press("Enter")
     page.get_by_role("alert").wait_for()
     assert page.evaluate("document.activeElement.id") == "amount"
-    examine("a wrong amount")
+    problems += examine(page, "a wrong amount", size[0])
     assert problems == []
     page.close()
 

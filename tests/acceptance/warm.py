@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from chartpost.adapter.flow.asking import wording
 from chartpost.adapter.plugins import NOTIFIERS, PROVIDERS, SENDERS, options_model
 from chartpost.adapter.web import pages, render
+from chartpost.adapter.web.words import Words
 from chartpost.mappings import contacts, mapfile, postingmap
 from chartpost.mappings.model import Money, Posting
 from chartpost.mappings.write import check, write
@@ -31,7 +32,7 @@ for _group, _types in ((PROVIDERS, ("stripe",)), (NOTIFIERS, ("twilio", "smtp"))
     for _type in _types:
         options_model(_group, _type)
 contacts.e164("608 555 0101", "US")
-pages.unknown()
+pages.unknown(Words("en_US"))
 for _template in render._templates.list_templates():
     render._templates.get_template(_template)
-wording.letter(SimpleNamespace(message_name="Lakeside", contact=""), "https://pay.example.org/p/x")  # type: ignore[arg-type]
+wording.staff_letter(SimpleNamespace(message_name="Lakeside"), "")  # type: ignore[arg-type]

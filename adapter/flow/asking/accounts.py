@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chartpost.adapter.flow.asking import limits, notify, retell
+from chartpost.adapter.flow.asking import limits, notify, remind, retell
 from chartpost.adapter.flow.charges import overpaid
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import books
@@ -19,6 +19,7 @@ def write(flow: Flow, tx: Tx, changed: Iterable[Book]) -> list[Book]:
     overpaid.tell(flow, tx, changed)
     limits.tell(flow, tx, changed)
     notify.plan(flow, tx, opened)
+    remind.plan(flow, tx, changed)
     just_opened = {book.key for book in opened}
     retell.plan(flow, tx, (book for book in changed if book.renewed and book.key not in just_opened))
     return opened

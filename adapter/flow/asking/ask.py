@@ -98,14 +98,19 @@ def open_request(book: Book, link_key: bytes, now: dt.datetime, facility: Facili
     ask = Ask(request_id, 0, token_hash=link.token_hash(link.token(link_key, request_id)), **said)
     book.ask, book.window = ask, None
     ask.asked = wanted(book)
-    if ask.expires_at is None and facility.request_days is not None:
+    if "expires_at" not in said and facility.request_days is not None:
         ask.expires_at = now + dt.timedelta(days=facility.request_days)
     if ask.expires_at is not None:
         book.errands.append(("lapse", request_id, f"lapse:{request_id}", ask.expires_at))
-    if not ask.due_on and facility.reminders is not None:
-        due = now.astimezone(facility.zone).date() + dt.timedelta(days=facility.reminders.due_days)
-        ask.due_on = due.isoformat()
+    ask.due_on = ask.due_on or due_on(now, facility)
     return "request opened"
+
+
+def due_on(now: dt.datetime, facility: Facility) -> str:
+    """Return the day (ISO) on which a request is due that opens now, "" where nobody is reminded."""
+    if facility.reminders is None:
+        return ""
+    return (now.astimezone(facility.zone).date() + dt.timedelta(days=facility.reminders.due_days)).isoformat()
 
 
 def _withdraw_session(book: Book, owed: int) -> None:

@@ -16,21 +16,30 @@ REVIEW, MAXIMUM = "above_review", "above_maximum"
 
 def tell(flow: Flow, tx: Tx, changed: Iterable[Book]) -> None:
     """Say of accounts that were written in this transaction whether a person has to look before more is asked."""
-    for book in changed:
-        if book.was == book.balance:
+    moved = [(f"account:{book.id}", book, *_above(flow, book)) for book in changed if book.was != book.balance]
+    for cause in (REVIEW, MAXIMUM):
+        holds.close_all(tx, [obj for obj, _, above, _ in moved if above != cause], cause)
+    for obj, book, cause, most in moved:
+        if not cause:
             continue
-        facility, owed = flow.facility(book.facility), ask.wanted(book)
-        most, maximum = ask.limit(book, facility), facility.amounts.maximum
-        cause = MAXIMUM if maximum is not None and owed > facility.minor(maximum) else REVIEW
-        above = most is not None and owed > most
-        for other in (REVIEW, MAXIMUM):
-            if not above or other != cause:
-                holds.close(tx, f"account:{book.id}", other)
-        if most is None or not above:
-            continue
-        text = f"{Money(minor=owed, currency=book.currency)} is owed, and no more than "
+        text = f"{Money(minor=ask.wanted(book), currency=book.currency)} is owed, and no more than "
         text += f"{Money(minor=most, currency=book.currency)} is asked for without a person's word"
         fix = "if the amount is right, retry this hold with --yes and it is asked for; else correct it in the chart"
         if cause == MAXIMUM:
             fix = "correct it in the chart or settle it by other means; amounts.maximum of the facility says no more"
-        holds.add(tx, f"account:{book.id}", cause, text, fix, holds.likeness(cause, book.source))
+        holds.add(tx, obj, cause, text, fix, holds.likeness(cause, book.source))
+
+
+def _above(flow: Flow, book: Book) -> tuple[str, int]:
+    """Return the cause for which more than so many minor units are not asked for, "" where nothing is above."""
+    facility, owed = flow.facility(book.facility), ask.wanted(book)
+    most, maximum = ask.limit(book, facility), facility.amounts.maximum
+    if most is None or owed <= most:
+        return "", 0
+    return (MAXIMUM if maximum is not None and owed > facility.minor(maximum) else REVIEW), most
+
+
+def seen(tx: Tx, book: Book) -> None:
+    """Close what waits for a person to look at the amount of an account: somebody has."""
+    for cause in (REVIEW, MAXIMUM):
+        holds.close(tx, f"account:{book.id}", cause)

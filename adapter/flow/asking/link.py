@@ -9,6 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chartpost.adapter.flow.context import Flow
 
 
 def token(key: bytes, request_id: str, generation: int = 0) -> str:
@@ -20,3 +24,10 @@ def token(key: bytes, request_id: str, generation: int = 0) -> str:
 def token_hash(value: str) -> str:
     """Return what the database knows of a token."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def address(flow: Flow, facility: str, token: str) -> str:
+    """Return the page behind a token, under the facility's own address where it has one."""
+    configured = flow.settings.facilities.get(facility)
+    own = configured.pay_url if configured is not None else None
+    return f"{own or flow.public_url}/p/{token}"

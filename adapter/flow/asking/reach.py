@@ -1,13 +1,24 @@
-"""By which channel a payer can be reached, and what a person is told when by none. Pure: contacts in, a way out."""
+"""Who is written to about an account, by which channel, and what a person is told when it is nobody. Pure.
+
+The facility says in which order people are looked for (`contacts`): of a channel the first one counts who has a number
+or an address. Recipients that a person gave for the request come first, and alone. A confidential account never leaves
+the patient.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chartpost.mappings.mapfile import Map
+
 SMS, EMAIL = "sms", "email"
 _KIND = {SMS: "phone", EMAIL: "email"}  #: channel → kind of contact
+#: What people call a role.
+_CALLED = {"bill_to": "bill-to contact", "insured": "insured person"}
+#: Causes that say that there is no number or address.
+NOBODY = frozenset({"no_phone", "no_email", "no_contact"})
 SERVICE = {SMS: "SMS service", EMAIL: "mail server"}  #: channel → what holds call the other side
 
 Why = tuple[str, str, str]  #: of a hold: cause, text, fix
@@ -20,24 +31,18 @@ NO_CONSENT: Why = (
     "no_consent", "nobody is texted: the source does not state that consent is on file",
     f"{_BY_OTHER_MEANS}, or state consent: on_file for the source",
 )  # fmt: skip
-NO_PHONE: Why = (
-    "no_phone", "neither the guarantor nor the patient has a phone number in the chart",
-    f"add a number to the chart, or {_BY_OTHER_MEANS}",
-)  # fmt: skip
-NO_EMAIL: Why = (
-    "no_email", "neither the guarantor nor the patient has an e-mail address in the chart",
-    f"add an address to the chart, or {_BY_OTHER_MEANS}",
-)  # fmt: skip
-NO_CONTACT: Why = (
-    "no_contact", "neither the guarantor nor the patient has a phone number or an e-mail address in the chart",
-    f"add one of them to the chart, or {_BY_OTHER_MEANS}",
-)  # fmt: skip
-
-
 NO_OWN_CONTACT: Why = (
     "no_contact", "a visit was confidential, and the patient has no number or address that is not the guarantor's too",
     "reach the patient by other means, never through the guarantor",
 )  # fmt: skip
+
+
+GONE: Why = (
+    "no_contact", "the number or address that it was for is no longer in the chart",
+    f"add the new one to the chart, or {_BY_OTHER_MEANS}",
+)  # fmt: skip
+#: A Party as it is kept.
+Person = Mapping[str, Any]
 
 
 class Owner(Protocol):
@@ -48,18 +53,57 @@ class Owner(Protocol):
     @property
     def guarantor(self) -> Mapping[str, Any] | None: ...
     @property
+    def others(self) -> Mapping[str, Any] | None: ...
+    @property
     def stopped(self) -> str: ...
     @property
     def patient_only(self) -> bool: ...
 
 
-def people(account: Owner) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """Return the patient and who else pays; of a confidential account the patient alone, with contacts of their own."""
+def people(account: Owner) -> dict[str, Person]:
+    """Return by role who there is; of a confidential account the patient alone, with contacts of their own."""
     if not account.patient_only:
-        return account.patient, account.guarantor
-    shared = {_same(contact) for contact in (account.guarantor or {}).get("contacts", ())}
-    own = [contact for contact in account.patient.get("contacts", ()) if _same(contact) not in shared]
-    return {**account.patient, "contacts": own}, None
+        return {"patient": account.patient, **_others(account)}
+    own = [contact for contact in account.patient.get("contacts", ()) if not _has_another(account, contact)]
+    return {"patient": {**account.patient, "contacts": own}}
+
+
+def _others(account: Owner) -> dict[str, Person]:
+    there = {"guarantor": account.guarantor, **(account.others or {})}
+    return {role: person for role, person in there.items() if person}
+
+
+def _has_another(account: Owner, contact: Mapping[str, Any]) -> bool:
+    """Say whether somebody else than the patient has this number or address too."""
+    return any(_has(person, contact) for person in _others(account).values())
+
+
+def ordered(account: Owner, order: Iterable[str], said: Mapping[str, Any] | None = None) -> tuple[Person, ...]:
+    """Return who may be written to, the first first: by the facility's `order` of roles.
+
+    `said` is what a person said of the request (Ask.said): the recipients there come alone, as people without a name
+    where the chart does not know them. Of a confidential account there is the patient alone, and no number of others.
+    """
+    there = people(account)
+    if not (said or {}).get("recipients"):
+        return tuple(there[role] for role in (("patient",) if account.patient_only else order) if role in there)
+    found = []
+    for one in (said or {})["recipients"]:
+        contact = {"kind": _KIND.get(one["channel"], ""), "value": one["to"], "mobile": None}
+        known = next((person for person in there.values() if _has(person, contact)), None)
+        if not (account.patient_only and _has_another(account, contact)):
+            found.append({"role": "", "language": "", **(known or {}), "contacts": [contact]})
+    return tuple(found)
+
+
+def whose(people: Iterable[Person], channel: str, to: str) -> Person | None:
+    """Return the first of these people who has this number or address; None when nobody has."""
+    wanted = {"kind": _KIND.get(channel, ""), "value": to}
+    return next((person for person in people if _has(person, wanted)), None)
+
+
+def _has(person: Person, wanted: Mapping[str, Any]) -> bool:
+    return any(_same(contact) == _same(wanted) for contact in person.get("contacts", ()))
 
 
 def _same(contact: Mapping[str, Any]) -> tuple[str, str]:
@@ -84,10 +128,10 @@ class Way:
     why_not: Why | None = None
 
 
-def recipient(channel: str, patient: Mapping[str, Any], guarantor: Mapping[str, Any] | None) -> str | None:
-    """Return the number (E.164) or address to write to: the guarantor before the patient, a mobile before a phone."""
-    for party in (guarantor, patient):
-        found = [contact for contact in (party or {}).get("contacts", ()) if contact["kind"] == _KIND.get(channel)]
+def recipient(channel: str, people: Iterable[Person]) -> str | None:
+    """Return the number (E.164) or address to write to: of the first who has one, a mobile before another phone."""
+    for person in people:
+        found = [contact for contact in person.get("contacts", ()) if contact["kind"] == _KIND.get(channel)]
         found.sort(key=lambda contact: contact["mobile"] is not True)
         if found:
             return str(found[0]["value"])
@@ -95,22 +139,26 @@ def recipient(channel: str, patient: Mapping[str, Any], guarantor: Mapping[str, 
 
 
 def find(
-    notifiers: Iterable[tuple[str, str]], consent: bool, patient: Mapping[str, Any], guarantor: Mapping[str, Any] | None
+    notifiers: Iterable[tuple[str, str]],
+    consent: bool,
+    people: Sequence[Person],
+    fields: Mapping[str, str] | None = None,
 ) -> Way:
     """Return the first way that is possible; else the first one there is, with the reason why none is.
 
     `notifiers`: name and channel, in the order of the facility. Of several with one channel the first one counts.
-    `consent` concerns texts only.
+    `consent` concerns texts only. `people` come in the order in which they are tried; `fields` say by role where the
+    chart has their contacts, for whoever has to fill them in.
     """
     passed: dict[str, Way] = {}
     for name, channel in notifiers:
         if channel in passed:
             continue
-        to = recipient(channel, patient, guarantor)
+        to = recipient(channel, people)
         if channel == SMS and not consent:
             passed[channel] = Way(name, channel, to, NO_CONSENT)
         elif to is None:
-            passed[channel] = Way(name, channel, None, NO_PHONE if channel == SMS else NO_EMAIL)
+            passed[channel] = Way(name, channel, None, nobody("no_phone" if channel == SMS else "no_email", fields))
         else:
             return Way(name, channel, to)
     if not passed:
@@ -118,8 +166,34 @@ def find(
     ways = list(passed.values())
     why = ways[0].why_not
     if len(ways) > 1:  # nothing to write to, or a number that may not be used
-        why = NO_CONSENT if any(way.to for way in ways) else NO_CONTACT
+        why = NO_CONSENT if any(way.to for way in ways) else nobody("no_contact", fields)
     return Way(ways[0].notifier, ways[0].channel, ways[0].to, why)
+
+
+def fields(map: Map | None, order: Iterable[str]) -> dict[str, str]:
+    """Return by role, in this order, where a source's map reads contacts: "PID-13, PID-14"; "" where it reads none."""
+    rows = map.people if map is not None else {}
+    found = {role: [row for row in rows.get(role, ()) if row.shape == "contacts"] for role in order}
+    return {role: ", ".join(path.text for row in own for path in row.paths) for role, own in found.items()}
+
+
+#: What is missing in the chart, by the cause of the hold.
+_MISSING = {
+    "no_phone": "a phone number", "no_email": "an e-mail address",
+    "no_contact": "a phone number or an e-mail address",
+}  # fmt: skip
+
+
+def nobody(cause: str, fields: Mapping[str, str] | None = None) -> Why:
+    """Say that nobody can be written to, and which `fields` of the chart to fill in, in the order of the search."""
+    fields = fields or {}
+    roles = [_CALLED.get(role, role) for role in fields]
+    who = f"nobody who may be asked ({', '.join(roles)})" if roles else "nobody who may be asked"
+    there = "; ".join(f"{_CALLED.get(role, role)}: {place or 'the map reads none'}" for role, place in fields.items())
+    return (
+        cause, f"{who} has {_MISSING[cause]} in the chart",
+        f"fill it in there{f' ({there})' if there else ''}, or {_BY_OTHER_MEANS}",
+    )  # fmt: skip
 
 
 def refused(channel: str, detail: str) -> Why:

@@ -1,7 +1,8 @@
 """What other names and contacts mean for a request that is open: who was not to be reached may be, by now.
 
 A number that goes away is not used any more, and a new one is tried where the old ones led to nobody. Who was told
-already is not told again, and what may have gone out is never repeated.
+already is not told again, and what may have gone out is never repeated. Whom a person named stays, whatever the chart
+says.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from chartpost.adapter.ledger.tables import attempt, hold, notice
 
 #: Holds of a request that a new number or address may settle.
 _SETTLED = (
-    "no_contact", "no_phone", "no_email", "no_consent", "notice_refused", "notice_undelivered", "account_stopped",
+    "no_contact", "no_phone", "no_email", "no_consent", "opted_out", "landline", "contact_gone", "notice_refused",
+    "notice_undelivered", "account_stopped",
 )  # fmt: skip
 #: Notices that the payer has, or may have.
 _TOLD = (states.Notice.SENT, states.Notice.DELIVERED, states.Notice.UNKNOWN)
@@ -38,16 +40,18 @@ def plan(flow: Flow, tx: Tx, renewed: Iterable[Book]) -> None:
 
 def _plan(flow: Flow, tx: Tx, book: Book, request_id: int, obj: str) -> None:
     columns = (notice.c.public_id, notice.c.channel, notice.c.recipient, notice.c.state)
-    rows = tx.all(select(*columns).where(notice.c.request_id == request_id).order_by(notice.c.id))
+    asked = notice.c.request_id == request_id, notice.c.purpose == "request"
+    rows = tx.all(select(*columns).where(*asked).order_by(notice.c.id))
+    if (_said(book) or {}).get("recipients"):
+        return _named(flow, tx, book, request_id, obj, _tried(tx, rows))
     waiting = rows[-1] if rows and rows[-1].state == states.Notice.DUE else None
     if waiting is not None:
-        to = reach.recipient(waiting.channel, *reach.people(book))
-        if to == waiting.recipient.decode() or not _withdrawn(tx, waiting.public_id):
-            return
-    causes = hold.c.object == obj, hold.c.state == states.Hold.OPEN, hold.c.cause.in_(_SETTLED)
-    waits = [row.cause for row in tx.all(select(hold.c.cause).where(*causes))]
+        to = reach.recipient(waiting.channel, _asked(flow, book))
+        if to == waiting.recipient.decode() or not withdrawn(tx, waiting.public_id):
+            return None
+    waits = _waits(tx, obj)
     if waiting is None and (not waits or any(row.state in _TOLD for row in rows)):
-        return
+        return None
     way = _new_way(flow, book, _tried(tx, [row for row in rows if row is not waiting]))
     if way.why_not is None:
         for cause in waits:
@@ -55,9 +59,35 @@ def _plan(flow: Flow, tx: Tx, book: Book, request_id: int, obj: str) -> None:
         notify.tell(tx, book.key, request_id, way)
     elif waiting is not None:
         holds.add(tx, obj, *way.why_not, holds.likeness(way.why_not[0], book.source))
+    return None
 
 
-def _withdrawn(tx: Tx, notice_id: str) -> bool:
+def _named(flow: Flow, tx: Tx, book: Book, request_id: int, obj: str, tried: set[tuple[str, str]]) -> None:
+    """Tell those whom a person named and who could not be told before."""
+    waits = _waits(tx, obj)
+    ways = [way for way in notify.ways(flow, book) if not way.why_not and (way.channel, way.to) not in tried]
+    if waits and ways:
+        for cause in waits:
+            holds.close(tx, obj, cause)
+        for way in ways:
+            notify.tell(tx, book.key, request_id, way)
+
+
+def _waits(tx: Tx, obj: str) -> list[str]:
+    """Return why a request waits for a person, as far as another contact may settle it."""
+    causes = hold.c.object == obj, hold.c.state == states.Hold.OPEN, hold.c.cause.in_(_SETTLED)
+    return [row.cause for row in tx.all(select(hold.c.cause).where(*causes))]
+
+
+def _said(book: Book) -> dict[str, Any] | None:
+    return book.ask.said if book.ask is not None else None
+
+
+def _asked(flow: Flow, book: Book) -> tuple[reach.Person, ...]:
+    return reach.ordered(book, flow.facility(book.facility).contacts, _said(book))
+
+
+def withdrawn(tx: Tx, notice_id: str) -> bool:
     """Take back a notice that is due; False when it is being sent right now, or was."""
     subject = f"notice:{notice_id}"
     if interrupted(tx.connection, subject):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chartpost.adapter.flow.charges import corrections, share, typed
+from chartpost.adapter.flow.charges import corrections, elsewhere, share, typed
 from chartpost.adapter.flow.charges.corrections import Correction, Why
 from chartpost.adapter.ledger import books, reversals, sealed, states
 from chartpost.adapter.ledger.books import Book
@@ -127,11 +127,20 @@ class _Judging:
             return *found, []
         if books.is_our_payment(self.tx, book, charge.payment_reference, charge.reference):
             return None, "our own posting, echoed by the sender: nothing to do", []
+        if elsewhere.awaited(self.lines, -charge.amount.minor):
+            return self.said_here(charge)
         waived = "maybe_echo" in self.row.waived.split()
         if waived or charge.payment_reference or not books.has_payment_of(self.tx, book, -charge.amount.minor):
             return None
         text = "a payment of the same amount as one of ours, without a reference: perhaps our own echo"
         return ("maybe_echo", text, "compare with the chart: dismiss it if it is ours, else retry with --yes"), "", []
+
+    def said_here(self, charge: Charge) -> _Found:
+        more, line = _describe(charge, self.row.id)
+        kept = elsewhere.mark(line, -charge.amount.minor)
+        self.lines.append(kept)
+        more |= {"likeness": kept.likeness, "item": ""}
+        return None, elsewhere.NOTE, [(f"message:{self.row.id}:{charge.ordinal}", kept.kind, 0, more)]
 
     def void(self, charge: Charge, found: Correction, cause: str, more: dict[str, Any]) -> _Found:
         """Take a transaction back. One that never counted is no matter where the source's rule would not count it."""

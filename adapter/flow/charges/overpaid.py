@@ -4,7 +4,8 @@
     refund   a person is told how much could go back to which payments (hold `refund_proposed`)
     credit   nobody is told: it stands against the next charge, and is used up by it
 
-In each case the next charge uses it up: a request opens only for what the credit does not cover.
+In each case the next charge uses it up: a request opens only for what the credit does not cover. To another account
+of the payer no money is moved by machine, since no chart could be told of it; a person is told which of them owe.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from collections.abc import Iterable
 from sqlalchemy import select
 
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.ledger import holds
+from chartpost.adapter.ledger import holds, payers
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import account as accounts
 from chartpost.adapter.ledger.tables import payment
 from chartpost.mappings.model import Money
 
 ASK, REFUND = "credit_balance", "refund_proposed"
-#: Payments that a proposal names.
+#: Payments that a proposal names, and accounts.
 _SHOWN = 5
 
 
@@ -40,10 +42,11 @@ def tell(flow: Flow, tx: Tx, books: Iterable[Book]) -> None:
         over = Money(minor=-book.balance, currency=book.currency)
         if rule == "refund":
             back, fix = _back(tx, book, over.minor), "refund it at the payment service and correct the chart"
+            fix += _owing(tx, book)
             text = f"{over} more than was owed; it could go back to {back}"
             holds.add(tx, account, REFUND, text, fix, holds.likeness(REFUND, book.source))
         else:
-            fix = "refund the payer, or let the credit stand against the next charge"
+            fix = "refund the payer, or let the credit stand against the next charge" + _owing(tx, book)
             text = f"the account is {over} in credit"
             holds.add(tx, account, ASK, text, fix, holds.likeness(ASK, book.source))
 
@@ -61,3 +64,15 @@ def _back(tx: Tx, book: Book, over: int) -> str:
     if over > 0:
         named.append(f"whoever paid {Money(minor=over, currency=book.currency)} elsewhere")
     return ", ".join(named)
+
+
+def _owing(tx: Tx, book: Book) -> str:
+    """Name the other accounts of the payer on which something is owed, the oldest first."""
+    assert book.id is not None
+    statement = select(accounts.c.id, accounts.c.balance).where(
+        accounts.c.id.in_(payers.joined(book.id)), accounts.c.id != book.id, accounts.c.currency == book.currency,
+        accounts.c.balance > 0, accounts.c.stopped == "",
+    )  # fmt: skip
+    rows = tx.all(statement.order_by(accounts.c.id).limit(_SHOWN))
+    named = ", ".join(f"A{row.id} ({Money(minor=row.balance, currency=book.currency)})" for row in rows)
+    return f"; the same payer owes on {named}: moving it there is for both charts and a person" if named else ""

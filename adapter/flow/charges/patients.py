@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from chartpost.adapter.flow.asking import ask
+from chartpost.adapter.flow.asking import ask, consent
 from chartpost.adapter.flow.charges import people, stops
 from chartpost.adapter.flow.charges.lines import Verdict, hold
 from chartpost.adapter.flow.context import Flow
@@ -75,6 +75,8 @@ def apply(flow: Flow, tx: Tx, row: Any, found: Reading, shelf: dict[str, Book], 
             )  # fmt: skip
         newest = [book for book in mine if not overtaken(flow, tx, row, book)]
         changed += [book for book in newest if people.renew(book, found, found.guarantor, pays=_pays(book, found))]
+        for book in newest:
+            consent.said(tx, flow, row, found, book)
         done = "what it says of the patient"
     number = _note(row, changed, touched)
     if not number:

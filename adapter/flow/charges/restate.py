@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from chartpost.adapter.flow.charges import elsewhere
 from chartpost.adapter.flow.charges.lines import Decided, Verdict, hold
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.books import Book
@@ -67,6 +68,10 @@ def restate(tx: Tx, row: Any, reading: Reading, book: Book, timezone: str) -> De
     if difference > 0 and DOUBT not in row.waived.split() and (later := _later(tx, row, book, timezone)):
         text = f"it was recorded before M{later}, whose balance counts, and states more"
         fix = "an old message that was sent once more: dismiss it; if what it states is owed now, retry with --yes"
+        return hold(DOUBT, text, fix)
+    if difference > 0 and DOUBT not in row.waived.split() and elsewhere.since_balance(book.lines):
+        text = "nobody knows whether the stated balance holds what a person here said was paid otherwise"
+        fix = "compare with the chart: if it does, retry with --yes; if not, dismiss it and wait for the next balance"
         return hold(DOUBT, text, fix)
     note = {"target": "balance", "path": "", "raw": "", "value": f"restated: {difference:+d} minor units{less}"}
     if difference == 0:

@@ -29,7 +29,10 @@ from chartpost.adapter.log import get
 from chartpost.mappings.model import Reading
 
 #: What of an account is kept with each message, beside its lines.
-_KEPT = ("key", "source", "facility", "number", "currency", "patient", "guarantor", "chart", "stopped", "patient_only")
+_KEPT = (
+    "key", "source", "facility", "number", "currency", "patient", "guarantor", "chart", "stopped", "patient_only",
+    "others", "provider",
+)  # fmt: skip
 _LINE = ("amount", "kind", "reference", "likeness", "item")
 
 log = get(__name__)
@@ -91,7 +94,7 @@ def books(flow: Flow, tx: Tx, rows: Iterable[Any], shelf: Mapping[str, Book]) ->
 
 def _take_up(found: dict[str, Book], shelf: Mapping[str, Book], number: int, kept: dict[str, Any]) -> None:
     """Go on from what one message left behind."""
-    people = {name: kept[name] for name in _KEPT}
+    people = {name: kept[name] for name in _KEPT if name in kept}  # an older version kept less
     book = found.get(kept["key"]) or shelf.get(kept["key"]) or Book(**people)
     for name, value in people.items():
         setattr(book, name, value)

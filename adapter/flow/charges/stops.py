@@ -13,7 +13,7 @@ from chartpost.adapter.ledger import reversals, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.mappings.model import Reading, Stop
 
-#: The one cause that does not end with a person's word: the guarantor is left out for good.
+#: The one cause that does not end with a person's word: everybody but the patient is left out for good.
 CONFIDENTIAL = "confidential"
 _FIX = "if it is to be asked for all the same: chartpost holds retry --cause {} --yes; else dismiss it"
 
@@ -54,7 +54,7 @@ def judge(book: Book, reading: Reading, waived: str, decided: Decided) -> Verdic
 def lift(book: Book, causes: set[str]) -> None:
     """Do what a person said about these causes: the account may be asked about again.
 
-    Once it is confidential, the link that a guarantor may have must show nothing more: its request is withdrawn, and
+    Once it is confidential, the link that somebody else may have must show nothing more: its request is withdrawn, and
     the next one has another link.
     """
     if book.stopped and book.stopped in causes:
@@ -62,5 +62,5 @@ def lift(book: Book, causes: set[str]) -> None:
     if CONFIDENTIAL not in causes or book.patient_only:
         return
     book.patient_only = book.renewed = True
-    if book.ask is not None and book.guarantor is not None:
+    if book.ask is not None and (book.guarantor is not None or book.others or (book.ask.said or {}).get("recipients")):
         ask.close(book, states.Request.CANCELLED)

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow.asking import accounts, ask
+from chartpost.adapter.flow.asking import accounts, ask, consent
 from chartpost.adapter.flow.charges import (
     chargeitem,
+    fhirconsent,
     guard,
     invoice,
     patients,
@@ -96,6 +97,8 @@ def _read(flow: Flow, row: Any) -> Reading | Verdict:
     if source is None:
         return hold("unknown_source", "its source is no longer in the configuration", "put the source back")
     try:
+        if row.type == fhirconsent.TYPE:
+            return fhirconsent.read(flow, row, source)
         found = reading.read(flow, row, source, reading.fetched(row.fetched))
         if found.missing and row.fetched is None and row.source in flow.world.servers:
             return Verdict(states.Message.FETCHING, "the resources that it refers to are fetched first", [])
@@ -148,7 +151,9 @@ def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]], a
             held[row.lane] = min(row.id, held.get(row.lane, row.id))
         verdict.shadow = verdict.shadow or along.get(row.id)
         verdicts.append((row, verdict))
+    fhirconsent.earlier(flow, tx, [book for book in touched.values() if book.id is None or book.renewed])
     accounts.write(flow, tx, touched.values())
+    verdicts = [(row, fhirconsent.applied(flow, tx, row, verdict)) for row, verdict in verdicts]
     guard.save(tx, opened)
     _write(flow, tx, verdicts)
     for row, verdict in verdicts:
@@ -213,6 +218,8 @@ def _apply(
     counted, notes = decided
     trace += notes
     if not counted and not (found.status and key in shelf):
+        if key in shelf and not shadow.is_dry(flow, row.source) and not patients.overtaken(flow, tx, row, book):
+            consent.said(tx, flow, row, found, book)
         return Verdict(states.Message.IGNORED, "nothing in it is the patient's to pay here", trace)
     if counted and (waits := guard.judge(flow, tx, row, found, book, counted, opened)) is not None:
         reversals.pair(book.lines)  # what its lines would have taken back stays
@@ -222,6 +229,8 @@ def _apply(
         people.complete(book, found)
     else:
         people.update(book, found)
+        if not shadow.is_dry(flow, row.source):
+            consent.said(tx, flow, row, found, book)
     if not counted:  # but whoever could not be reached may be, by now
         touched[key] = book
         return Verdict(states.Message.IGNORED, "it states what was counted already", trace)

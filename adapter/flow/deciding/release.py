@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from chartpost.adapter.flow.asking import accounts, ask, limits, notify
+from chartpost.adapter.flow.asking import accounts, ask, dead_ends, limits, notify
 from chartpost.adapter.flow.charges import guard, reading, restate, stops, typed
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.deciding.decide import No, Release, Word, close, close_all, decide
 from chartpost.adapter.flow.posting.resend import retry_posting
+from chartpost.adapter.flow.requests import recipients
 from chartpost.adapter.ledger import books, errands, holds, states
 from chartpost.adapter.ledger.store import Store, Tx
 from chartpost.adapter.ledger.tables import account, errand, event, hold, message, notice, request
@@ -157,15 +158,20 @@ def overtaken(tx: Tx, row: Any, number: int) -> bool:
 
 
 def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
+    if held.cause.startswith("payer_") or held.cause == "identity_locked":
+        raise No("the payer said something, and telling them again is no answer: once it is settled, dismiss it")
     book = _book_of(tx, key)
     if book is None or book.ask is None or book.ask.public_id != key:
         raise No("the request is closed: nobody is asked any more; dismiss it")
-    if tx.one(select(notice.c.id).where(notice.c.request_id == book.ask.id, notice.c.state == states.Notice.DUE)):
+    telling = (notice.c.request_id == book.ask.id, notice.c.purpose == "request", notice.c.state == states.Notice.DUE)
+    if tx.one(select(notice.c.id).where(*telling).limit(1)):
         raise No("the payer is being told already; see `chartpost notices`")
     if held.cause in IN_DOUBT and not word.sure:
         raise No("the payer may have got it, and would get it twice: look it up at the service, then say --yes")
     if book.stopped and not word.sure:
         raise No(f"nobody is written to about this account ({book.stopped}); if the payer may be told, say --yes")
+    if word.sure and held.cause in dead_ends.CAUSES and book.ask.id is not None:
+        dead_ends.forget(tx, book.ask.id)
     close(tx, held, word)
     # Several may be open, and the payer is to hear once.
     close_all(tx, held.object, word)
@@ -173,6 +179,8 @@ def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
         stops.lift(book, {book.stopped})
         ask.follow(book, flow.link_key, tx.now, flow.facility(book.facility))  # its link may be withdrawn
         books.flush(tx, [book])
+    if book.ask is not None and (book.ask.said or {}).get("recipients"):  # whoever of them was told is not told twice
+        return recipients.renew(flow, tx, book, doubtful=held.cause in IN_DOUBT)
     notify.plan(flow, tx, [book])
     return "the payer is told again"
 

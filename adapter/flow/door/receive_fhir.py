@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from chartpost.adapter.flow.door.receive import Receipt
 from chartpost.adapter.flow.door.receive_invoice import (
+    ID,
     Asked,
     Done,
     Refused,
@@ -24,17 +25,20 @@ from chartpost.adapter.flow.door.receive_invoice import (
     requested,
     rest_id,
 )
+from chartpost.adapter.ledger import identities
 from chartpost.adapter.ledger.intake import Fate, Row
 from chartpost.adapter.ledger.invoices import Known, Look, knows_nothing
 from chartpost.adapter.ledger.sealed import keyring
 from chartpost.adapter.ledger.states import Message
-from chartpost.mappings.fhir import billed, jsontext
+from chartpost.mappings.fhir import billed, consented, jsontext
 from chartpost.mappings.fhir import bundle as bundles
 from chartpost.mappings.fhir.notification import notification
 from chartpost.mappings.fhir.outcome import Issue, note, outcome
 from chartpost.mappings.mapfile import Map
 
 Version = Literal["R4", "R4B", "R5"]
+#: Taken by every source: what it says of texts counts for the accounts of its patient.
+CONSENT = "Consent"
 #: Bundles whose entries are requests; the others are lists of resources.
 REST = ("transaction", "batch")
 BUNDLES = (*REST, "collection", "document", "message", "history", "searchset", "subscription-notification")
@@ -101,11 +105,13 @@ class FhirReceiver:
             kind = resource["resourceType"]
             if asked.interaction == "bundle" and kind == taken:  # a rest-hook's payload, by servers that add no id
                 asked = Asked()
-            expected = {"create": taken, "update": taken, "bundle": "Bundle", "message": "Bundle"}
+            expected = {"create": taken, "update": taken, "consent": CONSENT, "bundle": "Bundle", "message": "Bundle"}
             wanted = expected.get(asked.interaction, kind)
-            if asked.interaction == "other" or wanted not in (taken, "Bundle"):
+            if asked.interaction == "other" or wanted not in (taken, CONSENT, "Bundle"):
                 text = f"{_name(kind) or 'this'} is not taken here; send {taken} or Bundle to its own address"
                 raise Refused(404, Issue("not-supported", text))
+            if kind == CONSENT and asked.interaction in ("", "consent"):
+                return self._consent(resource, body, now, asked)
             if kind != wanted:
                 raise Refused(400, Issue("invalid", f"this address takes a resource of type {wanted}"))
             if asked.interaction == "bundle" and notification(resource) is not None:
@@ -121,18 +127,44 @@ class FhirReceiver:
         rows = [] if done.message else [self._row(wanted, done, now)]
         return Judgement(rows, done.status, kind, [done._replace(row=len(rows) - 1)], resource, kind)
 
+    def _consent(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
+        status = 200 if asked.id else 201
+        receipt = self._consent_row(resource, body, now, id=asked.id, status=status)
+        return Judgement([receipt], status, CONSENT, [Done(status, receipt.row.control_id, 0)], resource, CONSENT)
+
+    def _consent_row(
+        self, consent: dict[str, Any], raw: bytes, now: int, around: list[dict[str, Any]] | None = None, *,
+        id: str = "", status: int = 202,
+    ) -> Receipt:  # fmt: skip
+        """Return the row of a Consent: what it means is read later. Its lane is its patient's. Raises Refused."""
+        own = consent.get("id", "")
+        if not isinstance(own, str) or (own and not ID.fullmatch(own)) or (id and own and id != own):
+            raise Refused(400, Issue("value", "an id has 1 to 64 letters, digits, - and ., and is one", "Consent.id"))
+        name = id or own or keyring().digest(raw).hex()
+        lane = identities.first(self.rules.source, consented.chart(consent, around or ()))
+        lane = lane or keyring().search(*self._place, CONSENT, name)
+        row = Row(
+            self.rules.source, f"{CONSENT}|{name}", name, CONSENT, self.rules.version, lane, now, raw,
+            keyring().digest(raw), str(status), Message.RECEIVED.value, "", None,
+        )  # fmt: skip
+        return Receipt(row, None)
+
     def _bundle(self, resource: dict[str, Any], body: bytes, now: int, asked: Asked) -> Judgement:
         kind = resource.get("type")
         if kind not in BUNDLES:
             raise Refused(400, Issue("value", f"it must be one of {', '.join(BUNDLES)}", "Bundle.type"))
         if asked.interaction == "message" and kind != "message":
             raise Refused(400, Issue("value", "$process-message takes a Bundle of type message", "Bundle.type"))
-        plan = list(self._plan(resource, kind))
+        plan = list(self._plan(resource, kind, now))
         known = self._known([step for step in plan if isinstance(step, Wanted)])
         claimed: dict[str, str] = {}
         done: list[Done] = []
         rows: list[Receipt] = []
         for step in plan:
+            if isinstance(step, Receipt):
+                rows.append(Receipt(step.row._replace(back=len(rows) + 1), None))
+                done.append(Done(202, row=len(rows), issues=(note("a Consent: stored, to be read"),)))
+                continue
             try:
                 entry = decide(step, known, claimed) if isinstance(step, Wanted) else step
             except Refused as refused:
@@ -152,8 +184,8 @@ class FhirReceiver:
         whole = self._kept(body, now, "Bundle", status, reason, name=name if isinstance(name, str) else "")
         return Judgement([whole, *rows], status, kind, done, resource, self.rules.kind)
 
-    def _plan(self, resource: dict[str, Any], kind: str) -> Iterator[Wanted | Done]:
-        """Yield for each entry the Invoice or ChargeItem that it is, or what becomes of it."""
+    def _plan(self, resource: dict[str, Any], kind: str, now: int) -> Iterator[Wanted | Done | Receipt]:
+        """Yield for each entry the Invoice, ChargeItem or Consent that it is, or what becomes of it."""
         taken = self.rules.kind
         try:
             parts = bundles.parts(resource)
@@ -168,6 +200,12 @@ class FhirReceiver:
                 asked = requested(resource["entry"][index], found, where) if kind in REST else Asked()
                 if kind == "history" and part.method == "DELETE":
                     newer.add(rest_id(part.full_url, taken))
+                if found.get("resourceType") == CONSENT and kind != "history":  # whose oldest versions come last
+                    own = found.get("patient") or found.get("subject")
+                    named = own.get("reference") if isinstance(own, dict) else None
+                    people = [item for item in resource["entry"] if named and item.get("fullUrl") == named]
+                    yield self._consent_row(found, bundles.pack(found, people[:1]), now, people[:1])
+                    continue
                 if found.get("resourceType") != taken:
                     said = f"kept with the Bundle, for its {taken}s that refer to it; taken are {taken}s alone"
                     yield Done(202, issues=(note(said, where),))

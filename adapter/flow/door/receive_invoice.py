@@ -37,7 +37,7 @@ class Asked(NamedTuple):
     """What a request said beside its body; "" where it said nothing."""
 
     #: "": whatever the body is; other: an address that takes nothing
-    interaction: Literal["", "create", "update", "bundle", "message", "other"] = ""
+    interaction: Literal["", "create", "update", "consent", "bundle", "message", "other"] = ""
     id: str = ""
     if_none_exist: str = ""
     if_match: str = ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.attempt import Tried, attempt, close
@@ -13,7 +14,7 @@ from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import holds, states
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
-from chartpost.adapter.ledger.tables import account, card_part, card_session, request
+from chartpost.adapter.ledger.tables import account, card_part, card_session, payment, request
 from chartpost.adapter.ledger.tables import attempt as attempts
 from chartpost.adapter.ports import HostedSession, SessionRequest, SessionState
 
@@ -28,31 +29,58 @@ _STATE_OF = {
 }
 #: Stands for the link's token in stored addresses: the database must not be able to open a patient's page.
 _OF_LINK = "{link}"
+#: account → request, minor units
+Parts = Mapping[int, tuple[int, int]]
 LIVE = (states.CardSession.MINTING, states.CardSession.OPEN)
 
 
-def live(tx: Tx, account_id: int) -> Any:
-    """Return the account's one live card session, or None."""
-    its_page = card_part.c.card_session_id == card_session.c.id
-    return tx.one(
-        select(card_session).join(card_part, its_page).where(card_part.c.account_id == account_id, card_part.c.live)
+def live(tx: Tx, accounts: Collection[int]) -> Sequence[Any]:
+    """Return the live card sessions that pay one of these accounts; each account has one at most."""
+    paying = select(card_part.c.card_session_id).where(card_part.c.account_id.in_(accounts), card_part.c.live)
+    return tx.all(select(card_session).where(card_session.c.id.in_(paying)).order_by(card_session.c.id))
+
+
+def parts(tx: Tx, session: int) -> Parts:
+    """Return what a session pays, the oldest request first."""
+    its = select(card_part).where(card_part.c.card_session_id == session).order_by(card_part.c.id)
+    return {row.account_id: (row.request_id, row.amount) for row in tx.all(its)}
+
+
+def pending(connection: Connection, accounts: Collection[int]) -> bool:
+    """Say whether a payer has finished a card page for one of these accounts, and its money is not recorded yet."""
+    finished = (
+        select(card_session.c.id)
+        .join(card_part, card_part.c.card_session_id == card_session.c.id)
+        .where(
+            card_part.c.account_id.in_(accounts),
+            card_session.c.state == states.CardSession.COMPLETE,
+            ~select(payment.c.id).where(payment.c.card_session_id == card_session.c.id).exists(),
+        )
     )
+    return connection.execute(finished.limit(1)).first() is not None
 
 
-def insert_new(tx: Tx, flow: Flow, asked: Any, amount: int, currency: str) -> str:
-    """Commit-to-be a new session of `amount` minor units; return its public id, the idempotency key."""
+def insert_new(tx: Tx, flow: Flow, asked: Any, wanted: Parts, currency: str) -> str:
+    """Commit-to-be a new session that pays these parts; return its public id, the idempotency key.
+
+    `asked` is the request whose link was opened: there the payer comes back to. It may be none of the parts.
+    """
     session_id = public_id("C")
-    page = f"{flow.public_url}/p/{_OF_LINK}"
+    page = link.address(flow, asked.facility, _OF_LINK)
     facility = flow.facility(asked.facility)
     row = {
         "public_id": session_id, "account_id": asked.account_id, "request_id": asked.id,
-        "provider": facility.provider, "state": states.CardSession.MINTING, "amount": amount, "currency": currency,
+        "provider": facility.provider, "state": states.CardSession.MINTING,
+        "amount": sum(amount for _, amount in wanted.values()), "currency": currency,
         "success_url": f"{page}/return?s={session_id}", "cancel_url": f"{page}/back",
         "expires_at": (tx.now + LIFE).replace(microsecond=0), "created_at": tx.now,
     }  # fmt: skip
     number = tx.run(insert(card_session).returning(card_session.c.id), [row]).scalar_one()
-    part = {"card_session_id": number, "account_id": asked.account_id, "request_id": asked.id, "amount": amount}
-    tx.run(insert(card_part), [part | {"live": True}])
+    rows = [
+        {"card_session_id": number, "account_id": one, "request_id": request_id, "amount": amount, "live": True}
+        for one, (request_id, amount) in wanted.items()
+    ]
+    tx.run(insert(card_part), rows)
     return session_id
 
 

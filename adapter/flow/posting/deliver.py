@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.flow.attempt import Tried, attempt, close, silences
@@ -118,8 +118,8 @@ def move(tx: Tx, posting_id: str, after: states.Posting, values: Mapping[str, An
     """Take a posting to a state if that may follow its own; say whether it did."""
     row = tx.one(
         select(posting.c.state, posting.c.destination, account.c.key)
-        .join(payment, payment.c.id == posting.c.payment_id)
-        .join(account, account.c.id == payment.c.account_id)
+        .outerjoin(payment, payment.c.id == posting.c.payment_id)
+        .join(account, account.c.id == func.coalesce(payment.c.account_id, posting.c.account_id))
         .where(posting.c.public_id == posting_id)
         .with_for_update(of=posting)  # the relay's confirm and the destination's answer may come at once
     )

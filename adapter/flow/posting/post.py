@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.posting import preference
 from chartpost.adapter.flow.posting.deliver import move
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
@@ -34,7 +35,7 @@ def run(flow: Flow, errand: Errand) -> None:
             .join(payment, payment.c.id == posting.c.payment_id)
             .join(account, account.c.id == payment.c.account_id)
             .where(posting.c.public_id == errand.subject)
-        ).first()  # fmt: skip
+        ).first() or preference.find(connection, errand.subject)  # fmt: skip
     body, problem, fix = (None, "", "") if row is None or row.state != states.Posting.DUE else _render(flow, row)
     with flow.store.write() as tx:
         mine = posting.c.public_id == errand.subject
@@ -61,6 +62,8 @@ def run(flow: Flow, errand: Errand) -> None:
 
 def _render(flow: Flow, row: Any) -> tuple[bytes | None, str, str]:
     """Return the bytes, or what is wrong and what to do."""
+    if row.kind == preference.KIND:
+        return preference.render(flow, row)
     if row.destination not in flow.outbound:
         return None, "its destination is no longer in the configuration", "put the destination back, or post by hand"
     options = flow.settings.destinations[row.destination].options

@@ -54,7 +54,7 @@ def _send_again(flow: Flow, tx: Tx, posting_id: str, sure: bool) -> str:
         raise No(f"it is {state}; only what was refused, or is unknown, is sent again")
     if state is states.Posting.UNKNOWN and not sure:
         raise No(
-            "the chart may have it, and would then show the payment twice: look at the account in the chart; "
+            "the chart may have it, and would then have it twice: look at the account in the chart; "
             "if it is not there, say so with --yes"
         )
     if state is states.Posting.SHADOWED:

@@ -104,6 +104,10 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "id": 2, "subject": "card_session:C00000000001/create", "started_at": at(50), "ended_at": None,
             "outcome": "", "detail": "",
         }),
+        (tables.consent, {
+            "id": 1, "key": "of-a-number", "channel": "sms", "purpose": "billing", "scope": "facility:lakeside",
+            "state": "granted", "origin": "chart", "evidence": "M1", "by": "", "at": at(1.5),
+        }),
         (tables.hold, {
             "id": 1, "object": "message:3", "cause": "unreadable_line", "text": "FT1[1]-6: code ZB is unknown",
             "fix": "add ZB to the map's table", "state": "open", "at": at(3.5), "closed_at": None,

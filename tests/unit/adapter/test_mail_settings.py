@@ -44,7 +44,7 @@ def test_a_name_that_would_break_a_header_is_refused(key: str) -> None:
 
 def test_the_word_sandbox_stands_for_its_mail_server() -> None:
     other = ("http", "mllp", "stripe_key", "stripe_webhook_secret", "twilio_sid", "twilio_token", "fhir_token")
-    ready = {**dict.fromkeys((*other, "invoice_token"), "invented"), "smtp": "127.0.0.1:41025"}
+    ready = {**dict.fromkeys((*other, "invoice_token", "bounce_secret"), "invented"), "smtp": "127.0.0.1:41025"}
     assert load(None, {}).resolve_sandbox(ready).notifiers["mail"].options["address"] == "127.0.0.1:41025"
 
 

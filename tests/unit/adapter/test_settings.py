@@ -24,6 +24,7 @@ READY = {
     "smtp": "127.0.0.1:41002",
     "fhir_token": "3" * 32,
     "invoice_token": "4" * 32,
+    "bounce_secret": "5" * 32,
 }
 
 
@@ -194,6 +195,7 @@ def test_without_the_sandbox_section_every_place_that_counts_on_it_is_told():
         "sources.ehr.token", "destinations.chart.address", "destinations.fhir.base_url", "destinations.fhir.token",
         "providers.card.secret_key", "providers.card.webhook_secret", "providers.card.base_url",
         "notifiers.sms.account_sid", "notifiers.sms.auth_token", "notifiers.sms.base_url", "notifiers.mail.address",
+        "notifiers.mail.bounce_secret",
     }  # fmt: skip
 
 

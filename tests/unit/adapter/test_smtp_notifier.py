@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.notifiers.smtp import Options, SmtpNotifier, compose, from_settings
-from chartpost.adapter.ports import OutgoingText
+from chartpost.adapter.ports import OutgoingText, Trouble
 
 LINK = "https://pay.example.org/p/0_5g-LAqAUHb4NMJhEWpiQ"
 NOW = dt.datetime(2026, 5, 4, 15, 0, tzinfo=dt.UTC)
@@ -289,6 +289,40 @@ def test_a_mail_server_sends_no_reports(notifier: SmtpNotifier) -> None:
         notifier.parse_report("https://pay.example.org/hooks/mail/status", b"", {})
 
 
+def test_what_comes_back_comes_to_the_sender_or_to_an_address_with_the_notice_in_it(server: MailServer) -> None:
+    for bounce, envelope in (
+        ("", "pay@lakeside.example.org"), ("bounce@back.example.org", "bounce+N40XAK2CB8JT@back.example.org"),
+    ):  # fmt: skip
+        SmtpNotifier("127.0.0.1", server.port, "none", timeout=5, bounces=(bounce, "")).send(letter())
+        assert server.envelopes[-1][0] == envelope
+        assert server.mails[-1]["From"] == "Lakeside Billing <pay@lakeside.example.org>"
+        assert (server.mails[-1]["Subject"], server.mails[-1]["Reply-To"]) == (
+            "Lakeside",
+            "billing@lakeside.example.org",
+        )
+
+
+@pytest.mark.parametrize(
+    ("stage", "said", "code", "trouble"),
+    [
+        ("RCPT", "550 5.1.1 <payer@example.org> is nobody here", "5.1.1", Trouble.GONE),
+        ("RCPT", "550 5.7.1 <payer@example.org> says no", "5.7.1", None),
+        ("RCPT", "550 payer@example.org 5.1.1", "550", None),
+        ("RCPT", "552 5.2.2 full", "5.2.2", None),
+        ("MAIL", "550 5.1.1 no such sender", "550", None),
+        ("DATA", "554 5.1.1 after all of it", "554", None),
+    ],
+)
+def test_the_exact_code_of_a_refused_recipient_is_kept_and_says_whether_somebody_is_there(
+    server: MailServer, notifier: SmtpNotifier, stage: str, said: str, code: str, trouble: Trouble | None
+) -> None:
+    server.answers[stage] = said
+    with pytest.raises(Permanent) as refused:
+        notifier.send(letter())
+    assert (refused.value.code, notifier.trouble(refused.value.code)) == (code, trouble)
+    assert "payer" not in str(refused.value)
+
+
 def options(**changes: object) -> Options:
     return Options.model_validate({"type": "smtp", "address": "mail.example.org:587"} | changes)
 
@@ -315,6 +349,11 @@ def test_encryption_is_the_default_and_secrets_are_not_shown() -> None:
         ({"timeout_seconds": 51}, "less than or equal"),
         ({"timeout_seconds": 0}, "greater than"),
         ({"helo": "x"}, "Extra inputs"),
+        ({"bounce_address": "bounce"}, "no e-mail address"),
+        ({"bounce_address": "bounce+1@example.org"}, "have room"),
+        ({"bounce_address": f"{'b' * 51}@example.org"}, "have room"),
+        ({"bounce_secret": "short"}, "too short"),
+        ({"bounce_secret": "ä" * 20}, "ASCII"),
     ],
 )
 def test_options_that_cannot_work_or_would_show_a_password_are_refused(changes: dict[str, Any], said: str) -> None:

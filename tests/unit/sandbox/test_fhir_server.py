@@ -102,7 +102,7 @@ def test_a_server_that_does_not_offer_conditional_create_does_not_look_at_the_he
     payment = _payment(invoice, "10.00")
     assert [_post(fhir, payment, **_only(payment)).status_code for _ in range(2)] == [201, 201]
     offered = fhir.get("/metadata").json()["rest"][0]["resource"]
-    assert [kind["conditionalCreate"] for kind in offered if "conditionalCreate" in kind] == [False, False, False]
+    assert [kind["conditionalCreate"] for kind in offered if "conditionalCreate" in kind] == [False] * 4
 
 
 def test_a_payment_is_found_by_its_identifier(fhir, invoice) -> None:
@@ -316,3 +316,24 @@ def test_a_payment_notice_is_about_a_payment_that_is_here(fhir, invoice) -> None
     assert [_post(fhir, notice, **_only(notice)).status_code for _ in range(2)] == [201, 200]
     assert _post(fhir, notice | {"payment": {"reference": "PaymentReconciliation/none"}}).status_code == 422
     assert _post(fhir, {name: value for name, value in notice.items() if name != "recipient"}).status_code == 400
+
+
+def test_a_consent_is_kept_on_the_charts_of_its_patient_and_of_nobody_else(box, fhir) -> None:
+    number = f"T-{uuid.uuid4().hex[:8].upper()}"
+    charge = (
+        f"MSH|^~\\&|HIS|LAKESIDE|||20260504100000||DFT^P03^DFT_P03|{number}|P|2.5.1\r"
+        f"PID|1||M-{number}^^^LAKESIDE^MR||Sample^Silvia|||||||||||||{number}^^^LAKESIDE^AN\rFT1|1|||20260504||CO|X|||1|5.00\r"
+    )
+    box.web.post("/clinic/send?to=127.0.0.1:1", content=charge.encode())
+    patient = {"identifier": {"value": f"M-{number}"}}
+    said = {
+        "resourceType": "Consent", "status": "active", "patient": patient,
+        "scope": {"coding": [{"code": "patient-privacy"}]}, "category": [{"text": "Text messages about bills"}],
+        "policyRule": {"coding": [{"code": "OPTOUT"}]},
+        "provision": {"type": "deny", "code": [{"text": "Text messages about bills to +16085550119"}]},
+    }  # fmt: skip
+    assert fhir.post("/Consent", content=json.dumps(said)).status_code == 201
+    assert box.web.get(f"/clinic/chart/{number}.json").json()["texts"] == {"+16085550119": False}
+    stranger = said | {"patient": {"identifier": {"value": "nobody"}}}
+    assert fhir.post("/Consent", content=json.dumps(stranger)).status_code == 422
+    assert fhir.post("/Consent", content=json.dumps(said | {"provision": {"type": "perhaps"}})).status_code == 400

@@ -131,6 +131,20 @@ def test_what_a_person_types_reaches_the_inbound_address_signed(box, sms, receiv
     assert "Reply STOP" in _phone(box, number)["messages"][-1]["body"]
 
 
+def test_who_asks_for_it_answers_the_words_of_opting_out_alone(box, sms) -> None:
+    number = "+16085550125"
+    sms.messages.create(to=number, from_=SENDER, body="Hello")
+    box.web.post("/_control/twilio/optout", params={"by": "ours"})
+    try:
+        form = urlencode({"number": number, "sender": SENDER, "body": "STOP"})
+        box.web.post("/inbox/reply", content=form, headers=HEADERS)
+        assert not _phone(box, number)["blocked"]
+        assert _phone(box, number)["messages"][-1]["body"] == "STOP"
+        sms.messages.create(to=number, from_=SENDER, body="Hello again")
+    finally:
+        box.web.post("/_control/twilio/optout", params={"by": "service"})
+
+
 def test_a_dropped_connection_has_sent_the_text_all_the_same(box, sms) -> None:
     number = "+16085550117"
     box.web.post("/_control/twilio/next?answer=drop")

@@ -135,6 +135,13 @@ def upgrade() -> None:
     op.add_column("notice", sa.Column("language", sa.Text(), server_default="", nullable=False))
     op.add_column("notice", sa.Column("recipient_key", sa.Text(), server_default="", nullable=False))
     op.add_column("notice", sa.Column("staff", sa.Text(), server_default="", nullable=False))
+    op.create_index(
+        "ix_message_consent",
+        "message",
+        ["lane", "id"],
+        sqlite_where=sa.text("type = 'Consent'"),
+        postgresql_where=sa.text("type = 'Consent'"),
+    )
     op.create_index("ix_notice_recipient", "notice", ["recipient_key", "changed_at"])
     with op.batch_alter_table("payment") as batch_op:
         batch_op.drop_constraint("uq_payment_provider_provider_ref", type_="unique")

@@ -119,7 +119,9 @@ class Story:
                     "state": "open", "amount": amount, "currency": "USD", "success_url": "", "cancel_url": "",
                     "expires_at": tx.now, "created_at": tx.now,
                 }  # fmt: skip
-                tx.run(tables.card_session.insert(), [session])
+                own = tx.run(tables.card_session.insert().returning(tables.card_session.c.id), [session]).scalar_one()
+                part = {"account_id": row.account_id, "request_id": row.id, "amount": amount, "live": True}
+                tx.run(tables.card_part.insert(), [part | {"card_session_id": own}])
             told = PaymentEvent(
                 f"e{number}",
                 EventType.PAID,

@@ -168,3 +168,16 @@ def test_of_many_workers_exactly_one_gets_the_errand(store):
     for thread in threads:
         thread.join()
     assert sum(item is not None for item in got) == 1
+
+
+def test_an_errand_that_is_to_look_again_is_due_now_and_what_it_waited_for_is_over(store, clock):
+    later = store.clock() + dt.timedelta(days=9)
+    add(store, kind="remind", due=later)
+    for _ in range(2):
+        with store.write() as tx:
+            errands.look_again(tx, "remind", "R1", "lane")
+        with store.write() as tx:
+            errands.look_again(tx, "remind", "R2", "another")
+    found = rows(store)
+    assert [(row.subject, row.state) for row in found] == [("R1", "due"), ("R2", "due")]
+    assert {row.due_at for row in found} == {row.done_at for row in found} == {store.clock()}

@@ -63,7 +63,8 @@ def test_no_link_can_be_opened_by_whoever_reads_the_database(bench, monkeypatch)
     canary(bench)
     token = bench.token()
     with bench.store.write() as tx:
-        session = card.insert_new(tx, bench.flow, pay._find(tx.connection, token), 4000, "USD")
+        row = pay.find(tx.connection, token)
+        session = card.insert_new(tx, bench.flow, row, {row.account_id: (row.id, 4000)}, "USD")
     assert bench.one(tables.card_session).public_id == session
     assert token.encode() not in file_of(bench.store)
     assert link.token_hash(token).encode() in file_of(bench.store)

@@ -50,7 +50,7 @@ class MemoryFlow:
     events: list[tuple[str, bytes]] = field(default_factory=list)
     reports: list[tuple[str, str, bytes]] = field(default_factory=list)
 
-    def look(self, token: str) -> PayView | None:
+    def look(self, token: str, language: str = "") -> PayView | None:
         if self.error:
             raise self.error
         return self.view if token == TOKEN else None
@@ -81,6 +81,10 @@ class MemoryFlow:
         if headers["X-Twilio-Signature"] != "right":
             raise Permanent("the signature does not match")
         self.reports.append((notifier, url, body))
+
+    def incoming(self, notifier: str, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[str, bytes]:
+        self.notice_report(notifier, url, body, headers)
+        return "text/xml", b"<Response/>"
 
     def becomes(self, **changes: object) -> None:
         assert self.view is not None

@@ -97,6 +97,21 @@ def test_a_new_invoice_is_answered_201_with_its_address_and_its_version(wire: Wi
     assert "M1" in answer.json()["issue"][0]["diagnostics"]
 
 
+def test_a_consent_is_taken_at_its_own_address_and_at_no_other(wire: Wire) -> None:
+    body = b'{"resourceType":"Consent","status":"active","id":"c1"}'
+    made, put = wire("POST", "/fhir/ehr/Consent", body), wire("PUT", "/fhir/ehr/Consent/c1", body)
+    assert (made.status_code, put.status_code) == (201, 200)
+    rows = wire.rows()
+    assert [(row.type, row.state, row.control_id, row.ack_code) for row in rows] == [
+        ("Consent", "received", "c1", "201"), ("Consent", "received", "c1", "200"),
+    ]  # fmt: skip
+    assert put.headers["location"] == f"{URL}/fhir/ehr/Consent/c1/_history/{rows[1].id}"
+    assert wire("PUT", "/fhir/ehr/Consent/another", body).status_code == 400
+    assert wire("POST", "/fhir/ehr/Invoice", body).status_code == 400
+    assert wire("POST", "/fhir/ehr/Consent", invoice()).status_code == 400
+    assert wire("GET", "/fhir/ehr/Consent/c1").status_code == 405
+
+
 def test_the_next_state_is_answered_200_and_stored_again_even_if_it_is_the_same(wire: Wire) -> None:
     for status in (201, 200, 200):
         assert wire("PUT", "/fhir/ehr/Invoice/17", invoice()).status_code == status

@@ -49,6 +49,7 @@ def test_the_capability_statement_is_valid_and_tells_what_is_routed(version: Ver
     assert told == {
         ("Invoice", "create"), ("Invoice", "update"),
         ("PaymentReconciliation", "read"), ("PaymentReconciliation", "search-type"),
+        ("Consent", "create"), ("Consent", "update"),
     }  # fmt: skip
     others = "a search and an update by POST, metadata, two addresses of Bundles, the operation"
     assert len(offered("Invoice")) == len(offered("ChargeItem")) == len(told) + 6, others
@@ -61,7 +62,10 @@ def test_the_capability_statement_is_valid_and_tells_what_is_routed(version: Ver
 def test_where_the_map_reads_charge_items_they_are_offered_in_the_place_of_invoices(version: Version) -> None:
     statement = valid(capability(version, BASE, NOW, "ChargeItem"), version)
     offers = {one["type"]: [each["code"] for each in one["interaction"]] for one in statement["rest"][0]["resource"]}
-    assert offers == {"ChargeItem": ["create", "update"], "PaymentReconciliation": ["search-type", "read"]}
+    assert offers == {
+        "ChargeItem": ["create", "update"], "PaymentReconciliation": ["search-type", "read"],
+        "Consent": ["create", "update"],
+    }  # fmt: skip
     item = {"resourceType": "ChargeItem", "status": "billable", "id": "17"}
     rules = FhirRules("ehr", "lakeside", mapfile.load("fhir-chargeitem"), version)
     judged = FhirReceiver(rules).judge(json.dumps(item).encode(), 1, Asked("update", "17"))
@@ -72,18 +76,20 @@ def test_where_the_map_reads_charge_items_they_are_offered_in_the_place_of_invoi
 
 INVOICE = {"resourceType": "Invoice", "status": "issued", "id": "17"}
 PATIENT = {"resourceType": "Patient"}
+CONSENT = {"resourceType": "Consent", "status": "active", "id": "c17"}
 
 
 @every_version
 def test_every_answer_is_valid(version: Version) -> None:
-    posts = [{"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in (INVOICE, PATIENT)]
+    entries = (INVOICE, PATIENT, CONSENT)
+    posts = [{"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in entries]
     deletion = {"request": {"method": "DELETE", "url": "Patient/1"}}
     for kind in ("transaction", "batch"):
         bundle = {"resourceType": "Bundle", "type": kind, "entry": [*posts, *([deletion] * (kind == "batch"))]}
         said = valid(answer(bundle, version).resource, version)
         assert len(said["entry"]) == len(bundle["entry"])
     collection = {"resourceType": "Bundle", "type": "collection", "entry": posts}
-    for body in (INVOICE, PATIENT, collection, {**collection, "entry": []}, {}):
+    for body in (INVOICE, PATIENT, CONSENT, collection, {**collection, "entry": []}, {}):
         valid(answer(body, version).resource, version)
     whole = valid(answer({**INVOICE, "meta": 7}, version, wanted="representation").resource, version)
     assert whole["meta"]["versionId"] == "4"

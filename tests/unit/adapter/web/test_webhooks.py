@@ -67,3 +67,17 @@ def test_a_status_report_is_checked_against_the_public_address_whoever_forwarded
     assert flow.reports == [
         ("sms", "https://pay.example.org/hooks/sms/status?notice=N%201&x=%2F", b"MessageStatus=sent")
     ]
+
+
+def test_a_text_that_somebody_wrote_is_checked_against_the_public_address_and_answered_as_the_service_wants(
+    client: TestClient, flow: Any
+) -> None:
+    answer = client.post("/hooks/sms/incoming?a=%41", content=b"Body=STOP", headers=RIGHT)
+    assert (answer.status_code, answer.content) == (200, b"<Response/>")
+    assert answer.headers["content-type"].startswith("text/xml")
+    [(notifier, url, body)] = flow.reports
+    assert (notifier, body) == ("sms", b"Body=STOP")
+    assert url.endswith("/hooks/sms/incoming?a=%41")
+    assert client.post("/hooks/sms/incoming", content=b"a=1", headers={"x-twilio-signature": "x"}).status_code == 400
+    assert client.post("/hooks/other/incoming", content=b"a=1", headers=RIGHT).status_code == 404
+    assert client.get("/hooks/sms/incoming").status_code == 405

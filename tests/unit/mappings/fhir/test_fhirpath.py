@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chartpost.mappings.fhir.fhirpath import Element, Scope, compile_account, compile_path
+from chartpost.mappings.fhir.fhirpath import Element, ElementPath, Scope, compile_account, compile_path
 from chartpost.mappings.transforms import Rejected
 
 INVOICE: dict[str, Any] = {
@@ -136,3 +136,30 @@ def test_the_account_is_named_by_the_invoice_alone() -> None:
     assert compile_account("Invoice.identifier").get
     with pytest.raises(ValueError, match="by the Invoice alone"):
         compile_account("%account.identifier")
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("%guarantor.telecom", "guarantor"),
+        ("%guarantor.name.where(use = 'official').family", "guarantor"),
+        ("%guarantor.contact.where(name.exists()).first().telecom", "guarantor"),
+        ("%guarantor[0].name", "guarantor"),
+        ("%guarantor", "guarantor"),
+        ("%guarantor.exists()", ""),
+        ("%guarantor.name.exists().not()", ""),
+        ("%guarantor.name.count()", ""),
+        ("%guarantor.name | %patient.name", ""),
+        ("%guarantor.name.where(%patient.exists().not()).exists()", ""),
+        ("%resource.id", ""),
+        ("%context.id", ""),
+        ("id", ""),
+    ],
+)
+def test_a_path_is_passed_over_without_its_variable_only_where_it_would_find_nothing(text: str, needs: str) -> None:
+    path = compile_path(text)
+    assert path.needs == needs
+    there = Scope({"resourceType": "Invoice", "id": "i"}, {"patient": {"name": [{"text": "A"}]}, "guarantor": None})
+    if needs:
+        assert there.find(path) == there.find(ElementPath(text, path.tree)) == []
+    assert there.find(path) == there.find(ElementPath(text, path.tree))

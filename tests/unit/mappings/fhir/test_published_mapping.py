@@ -39,7 +39,8 @@ def test_the_page_is_what_its_command_makes_of_the_shipped_maps() -> None:
 
 def test_every_field_that_the_dft_map_reads_is_published_with_its_noun() -> None:
     data = shipped("hl7v2-dft")
-    told = {(cells[0], cells[10]) for segment in ("PID", "PV1", "PV2", "GT1", "FT1") for cells in rows(segment)}
+    segments = ("PID", "PV1", "PV2", "GT1", "IN1", "IN2", "FT1")
+    told = {(cells[0], cells[10]) for segment in segments for cells in rows(segment)}
     for row in [{"target": "account", "path": data["account"]}, *data["message"], *data["charge"]]:
         for path in listed(row["path"]):
             field = path.partition(".")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -9,7 +10,7 @@ import pytest
 from workbench import configuration, dft, line, unique
 
 from chartpost.adapter.errors import Ambiguous, Permanent
-from chartpost.adapter.flow.asking import notify
+from chartpost.adapter.flow.asking import allowed, notify
 from chartpost.adapter.flow.paying import pay, record
 from chartpost.adapter.ledger import errands, tables
 
@@ -155,22 +156,57 @@ def test_a_call_that_was_cut_off_stays_a_question_even_if_the_request_is_settled
     assert (state(live), live.holds(), other.texts("+1" + phone)) == ("unknown", ["notice_unknown"], [])
 
 
-def test_a_report_between_our_look_and_our_call_stops_the_call(live, other, phone, monkeypatch):
-    """The process before us died in the call; its message went out, and the report of that comes in right now."""
+@pytest.mark.parametrize(
+    ("table", "change", "state_after", "held"),
+    [
+        # The process before us died in the call; its message went out, and the report of that comes in right now.
+        (tables.notice, {"state": "sent"}, "sent", []),
+        (tables.account, {"stopped": "deceased"}, "blocked", ["account_stopped"]),
+        (tables.request, {"state": "cancelled"}, "blocked", []),
+    ],
+)
+def test_what_is_committed_just_before_our_call_stops_the_call(
+    live, other, phone, monkeypatch, table, change, state_after, held
+):
     owing(live, phone)
-    looking = notify._why_not
+    trying = notify.attempt
 
-    def meanwhile(*arguments):
+    def meanwhile(*arguments, **named):
         with live.store.write() as tx:
-            tx.run(tables.notice.update().values(state="sent"))
-        return looking(*arguments)
+            tx.run(table.update().values(**change))
+        return trying(*arguments, **named)
 
-    monkeypatch.setattr(notify, "_why_not", meanwhile)
+    monkeypatch.setattr(notify, "attempt", meanwhile)
     live.work()
     live.clock.advance(minutes=1)
     live.work()
-    assert (state(live), other.texts("+1" + phone)) == ("sent", [])
+    assert (state(live), live.holds(), other.texts("+1" + phone)) == (state_after, held, [])
+    assert live.rows(tables.attempt) == []
     assert live.rows(tables.errand, kind="notify")[0].state == "done"
+
+
+def test_whoever_stops_an_account_while_we_look_has_to_wait_until_the_attempt_is_on_record(live, phone, monkeypatch):
+    owing(live, phone)
+    judging, stopped = allowed.judge, threading.Event()
+
+    def stop():
+        with live.store.write() as tx:
+            tx.run(tables.account.update().values(stopped="deceased"))
+            assert live.rows(tables.attempt), "what was begun is known to whoever comes after"
+        stopped.set()
+
+    person = threading.Thread(target=stop)
+
+    def judge(*arguments):
+        verdict = judging(*arguments)
+        person.start()
+        assert not stopped.wait(0.3), "a stop came between our look and our attempt"
+        return verdict
+
+    monkeypatch.setattr(allowed, "judge", judge)
+    live.work("notify")
+    person.join(10)
+    assert stopped.is_set()
 
 
 def test_while_the_service_cannot_be_reached_we_try_again_and_send_once(live, other, phone):
@@ -200,7 +236,7 @@ def test_whoever_said_stop_is_not_written_to(live, other, phone):
         owing(live, phone)
         live.work()
         told = live.one(tables.notice)
-        assert (told.state, told.code, live.holds()) == ("blocked", "21610", ["notice_refused"])
+        assert (told.state, told.code, live.holds()) == ("blocked", "21610", ["opted_out"])
         assert live.request().state == "open", "the debt is still there; a person decides how to tell"
     finally:
         say("START")

@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 import tempfile
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.flow.charges.restate import SKEW, holds
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.requests import change
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.store import Store
 from chartpost.mappings import mapfile
@@ -183,6 +185,19 @@ def test_what_the_chart_forgives_while_a_payment_is_on_its_way_is_a_credit(paid)
     posting(paid, "due", body=None)
     paid.take(message(1000, paid.clock()))
     assert (balance(paid), paid.holds()) == (-2000, ["credit_balance"])
+
+
+def test_what_a_person_recorded_as_paid_otherwise_is_in_doubt_until_the_chart_states_no_more_than_we_know(bench):
+    stating(bench)
+    bench.take(message(4000, MAY))
+    change.settle(bench.flow, bench.request().public_id, method="cash", amount=Decimal("10.00"), by="anna")
+    bench.take(message(4000, MAY + HOUR))
+    assert (balance(bench), bench.holds()) == (3000, ["balance_in_doubt"]), "nobody is asked again for what was paid"
+    bench.take(message(3000, MAY + 2 * HOUR))
+    bench.take(message(2500, MAY + 3 * HOUR))
+    assert (balance(bench), bench.holds()) == (2500, ["balance_in_doubt"])
+    bench.take(message(3500, MAY + 4 * HOUR))
+    assert balance(bench) == 3500, "the chart has stated what is owed since, and its figure counts"
 
 
 def told(state: str, changed: dt.datetime, *, paid_at: dt.datetime = MAY, rendered: bool = True, waits: bool = False):

@@ -32,6 +32,12 @@ def refusal(live, token, amount):
     return caught.value.reason
 
 
+def minting(live, tx, token):
+    """Commit a page for all that is owed, of which the provider has not heard yet."""
+    row = pay.find(tx.connection, token)
+    return card.insert_new(tx, live.flow, row, {row.account_id: (row.id, row.asked)}, row.currency)
+
+
 def sessions(live):
     return [(row.state, row.amount) for row in live.rows(tables.card_session)]
 
@@ -165,7 +171,7 @@ def test_a_lost_page_is_found_and_closed_before_another_amount_is_offered(live, 
 
 def test_a_page_that_the_provider_never_heard_of_is_closed_without_asking_it(live, other, token):
     with live.store.write() as tx:
-        card.insert_new(tx, live.flow, pay._find(tx.connection, token), 4000, "USD")
+        minting(live, tx, token)
     row = live.one(tables.card_session)
     asked = len(other.get("/_control/stripe/requests"))
     assert card.expire(live.flow, row.public_id) == "expired"
@@ -175,7 +181,7 @@ def test_a_page_that_the_provider_never_heard_of_is_closed_without_asking_it(liv
 def test_a_page_that_was_withdrawn_meanwhile_is_not_made(live, other, token):
     """Between the commit of a session and the call for it another tab may have chosen another amount."""
     with live.store.write() as tx:
-        session = card.insert_new(tx, live.flow, pay._find(tx.connection, token), 4000, "USD")
+        session = minting(live, tx, token)
     card.expire(live.flow, session)
     assert card.mint(live.flow, session).value is None
     assert other.sessions(session) == []
@@ -312,7 +318,7 @@ def test_a_call_that_is_no_longer_wanted_is_not_made(live):
 @pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
 def test_what_is_owed_is_looked_up_once_the_account_is_locked(live, other, token, account, monkeypatch):
     """Between the first look and the lock another process may settle the account."""
-    finding, first = pay._find, []
+    finding, first = pay.find, []
 
     def slow(connection, wanted):
         row = finding(connection, wanted)
@@ -321,6 +327,6 @@ def test_what_is_owed_is_looked_up_once_the_account_is_locked(live, other, token
             live.take(dft(line("PY", "40.00", "CASH"), account=account))
         return row
 
-    monkeypatch.setattr(pay, "_find", slow)
+    monkeypatch.setattr(pay, "find", slow)
     assert refusal(live, token, None) == "not_open"
     assert sessions(live) == []

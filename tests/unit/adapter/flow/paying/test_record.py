@@ -77,7 +77,7 @@ def test_a_part_payment_leaves_the_request_open_for_the_rest(live, other, accoun
     other.pay(pay.begin(live.flow, token, None))
     other.hooks.until(lambda: len(live.rows(tables.payment)) == 2)
     assert (live.request().state, live.one(tables.account).balance) == ("paid", 0)
-    assert [row.kind for row in live.rows(tables.errand, kind="notify")] == ["notify"]
+    assert [row.purpose for row in live.rows(tables.notice)] == ["request", "receipt", "receipt"]
 
 
 def test_a_second_copy_of_the_same_event_settles_nothing(live, other, page):

@@ -1,0 +1,98 @@
+"""What would be sent for a request, word for word: its notices in this transaction, also in one that is rolled back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import cast
+
+from sqlalchemy import Connection, select
+
+from chartpost.adapter.errors import Permanent
+from chartpost.adapter.flow.asking import allowed, notify, segments, wording
+from chartpost.adapter.flow.asking.reach import SMS
+from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.ledger import states
+from chartpost.adapter.ledger.store import Store, Tx
+from chartpost.adapter.ledger.tables import hold, notice, request
+
+#: Stands for each character of a token in a preview: the link is as long as the real one, and leads nowhere.
+_HIDDEN = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one recipient, word for word; or why there is none."""
+
+    channel: str  #: sms, email
+    notifier: str
+    to: str  #: the number or address
+    subject: str  #: of an e-mail
+    text: str  #: in a preview the link in it leads nowhere, and is as long as the real one
+    segments: int  #: of an SMS: as many as are paid for
+    later: dt.datetime | None = None  #: not before then: quiet hours, the weekly cap
+    why_not: str = ""  #: it is not sent
+    fix: str = ""
+
+
+class _RolledBack(Exception):
+    """Nothing of it is to stay."""
+
+
+@contextmanager
+def writing(flow: Flow, *, preview: bool) -> Iterator[Tx]:
+    """Run one write transaction; with `preview` all of it is rolled back at the end."""
+    with suppress(_RolledBack), flow.store.write() as tx:
+        yield tx
+        if preview:
+            raise _RolledBack
+
+
+def messages(flow: Flow, tx: Tx, request_id: str, *, hide: str = "") -> tuple[tuple[Message, ...], str]:
+    """Return what whoever is told of a request in this transaction gets; and where that is nobody, why.
+
+    `hide`: a token that is shown as none.
+    """
+    inside = replace(flow, store=cast(Store, _Inside(tx)))
+    its = select(notice.c.public_id).join(request, request.c.id == notice.c.request_id)
+    its = its.where(request.c.public_id == request_id, notice.c.recipient.is_not(None), notice.c.created_at == tx.now)
+    found = tuple(_message(inside, tx, one, hide) for one in tx.connection.scalars(its.order_by(notice.c.id)).all())
+    if any(not one.why_not for one in found):
+        return found, ""
+    waits = select(hold).where(hold.c.object == f"request:{request_id}", hold.c.state == states.Hold.OPEN)
+    why = "; ".join(f"{row.text} ({row.fix})" for row in tx.all(waits.order_by(hold.c.id)))
+    return found, why or "nobody is told"
+
+
+def _message(flow: Flow, tx: Tx, notice_id: str, hide: str) -> Message:
+    row = notify.look(tx.connection, notice_id)
+    to, verdict = row.recipient.decode(), allowed.judge(flow, tx.connection, row, tx.now)
+    why = notify.way_to(flow, row, row.channel, to).why_not
+    why = why or (verdict.why if isinstance(verdict, allowed.Never) else None)
+    if why is not None:
+        return Message(row.channel, row.notifier, to, "", "", 0, None, why[1], why[2])
+    try:
+        said = wording.compose(flow, SimpleNamespace(**dict(row._mapping) | {"language": notify.spoken(flow, row)}))
+    except Permanent as error:
+        return Message(row.channel, row.notifier, to, "", "", 0, None, str(error), "see `chartpost templates check`")
+    count = segments.measure(said.body).segments if row.channel == SMS else 0
+    text = said.body.replace(hide, _HIDDEN * len(hide)) if hide else said.body
+    later = verdict.until if isinstance(verdict, allowed.Later) else None
+    return Message(row.channel, row.notifier, to, said.subject, text, count, later)
+
+
+class _Inside:
+    """Reads within a transaction what it has not committed yet: the words of a notice that may never be one."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def clock(self) -> dt.datetime:
+        return self._tx.now
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        yield self._tx.connection
