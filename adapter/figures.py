@@ -20,6 +20,7 @@ from sqlalchemy import Connection, func, select
 
 from chartpost.adapter import log as logs
 from chartpost.adapter.ledger import maps_in_force
+from chartpost.adapter.ledger.errands import is_open
 from chartpost.adapter.ledger.intake import Fate, Row
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import account, errand, hold, message, request
@@ -93,9 +94,7 @@ def waiting(connection: Connection, now: dt.datetime) -> list[Metric]:
     late = GaugeMetricFamily(
         "chartpost_errand_late_seconds", "How long the errand that is due longest has waited.", labels=["kind"]
     )
-    for kind, count, due_at in connection.execute(
-        select(*open_errands).where(errand.c.state.in_(("due", "leased"))).group_by(errand.c.kind)
-    ):
+    for kind, count, due_at in connection.execute(select(*open_errands).where(is_open()).group_by(errand.c.kind)):
         errands.add_metric([kind], count)
         late.add_metric([kind], max(0.0, (now - due_at).total_seconds()))
     holds = GaugeMetricFamily("chartpost_holds_open", "Open holds: what waits for a person.", labels=["cause"])

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Table, create_engine, func, se
 from chartpost.adapter.flow import worker
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import maps_in_force, states
+from chartpost.adapter.ledger.errands import is_open
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ledger.tables import account, errand, hold, message, notice, payment, posting, request
 from chartpost.adapter.ports import World
@@ -127,7 +128,7 @@ def errands(connection: Connection, now: dt.datetime) -> Iterator[View]:
     if count:
         yield {"kind": "translate", "due": count, "leased": 0, "later": 0, "late_seconds": _late(now, oldest)}
     for kind in worker.GROUPS:
-        of_kind = select(func.count()).where(errand.c.kind == kind)
+        of_kind = select(func.count()).where(errand.c.kind == kind, is_open())
         due = (errand.c.state == "due", errand.c.due_at <= now)
         row = {
             "due": connection.scalar(of_kind.where(*due)) or 0,
@@ -135,7 +136,7 @@ def errands(connection: Connection, now: dt.datetime) -> Iterator[View]:
             "later": connection.scalar(of_kind.where(errand.c.state == "due", errand.c.due_at > now)) or 0,
         }
         if any(row.values()):
-            oldest = connection.scalar(select(func.min(errand.c.due_at)).where(errand.c.kind == kind, *due))
+            oldest = connection.scalar(select(func.min(errand.c.due_at)).where(errand.c.kind == kind, is_open(), *due))
             yield {"kind": kind, **row, "late_seconds": _late(now, oldest)}
 
 
@@ -206,7 +207,7 @@ def destinations(connection: Connection, settings: Settings) -> Iterator[View]:
         theirs = select(posting).where(posting.c.destination == name).order_by(posting.c.id.desc()).limit(1)
         accepted = connection.execute(theirs.where(posting.c.state == states.Posting.ACCEPTED)).first()
         answered = connection.execute(theirs.where(posting.c.answer_code != "")).first()
-        lanes = (errand.c.lane.in_((f"post:{name}", f"deliver:{name}")), errand.c.state.in_(("due", "leased")))
+        lanes = (errand.c.lane.in_((f"post:{name}", f"deliver:{name}")), is_open())
         yield {
             "destination": name,
             "type": part.type,

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from chartpost.adapter.ledger.errands import is_open
 from chartpost.adapter.ledger.tables import (
     account,
     card_session,
@@ -143,7 +144,7 @@ def notices(connection: Connection) -> Iterator[View]:
     statement = (
         select(*columns, request.c.public_id.label("request"), errand.c.due_at)
         .join(request, request.c.id == notice.c.request_id)
-        .outerjoin(errand, its & errand.c.state.in_(("due", "leased")))
+        .outerjoin(errand, its & is_open())
     )
     for row in connection.execute(statement.order_by(notice.c.id)):
         yield {

@@ -26,9 +26,7 @@ from chartpost.adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from chartpost.adapter.flow.context import Flow
 
-consents = typer.Typer(
-    rich_markup_mode=None, help="List who may be written to; record what people say."
-)
+consents = typer.Typer(rich_markup_mode=None, help="List who may be written to; record what people say.")
 
 Whose = Annotated[str, typer.Argument(metavar="NUMBER", help="A phone number or an e-mail address.")]
 Facility = Annotated[str, typer.Option("--facility", metavar="NAME", help="Only for this one; without it, for all.")]

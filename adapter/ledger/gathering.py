@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
+from chartpost.adapter.ledger import errands
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import errand
 
 GATHER = "gather"
-_OPEN = errand.c.state.in_(("due", "leased"))
 
 
 class Window(NamedTuple):
@@ -25,7 +25,7 @@ class Window(NamedTuple):
 def load(tx: Tx, keys: Iterable[str]) -> dict[str, Window]:
     """Return the windows of those accounts (by key) that have one. The accounts are locked by now."""
     wanted = select(errand.c.subject, errand.c.created_at, errand.c.due_at)
-    rows = tx.all(wanted.where(errand.c.kind == GATHER, errand.c.subject.in_(list(keys)), _OPEN))
+    rows = tx.all(wanted.where(errand.c.kind == GATHER, errand.c.subject.in_(list(keys)), errands.is_open()))
     return {row.subject: Window(row.created_at, row.due_at) for row in rows}
 
 
@@ -35,7 +35,7 @@ def save(tx: Tx, windows: Mapping[str, Window]) -> None:
         return
     tx.work.add(GATHER)
     # Also one that is being worked at this moment: it looks again once it has the account (flow/gather.py).
-    moved = update(errand).where(errand.c.kind == GATHER, errand.c.subject == bindparam("which"), _OPEN)
+    moved = update(errand).where(errand.c.kind == GATHER, errand.c.subject == bindparam("which"), errands.is_open())
     tx.run(
         moved.values(created_at=bindparam("new_first"), due_at=bindparam("new_due")),
         [{"which": key, "new_first": one.first, "new_due": one.due} for key, one in windows.items()],

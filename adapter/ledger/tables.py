@@ -253,7 +253,7 @@ card_session = Table(
     Index("ix_card_session_request", "request_id"),
 )
 
-#: What a card page pays: one account, or several of one payer. The session's own request is that of the link it came by.
+#: What a card page pays: one account, or several of one payer. The session's own request is that of its link.
 card_part = Table(
     "card_part",
     metadata,

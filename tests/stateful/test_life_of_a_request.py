@@ -295,6 +295,17 @@ class Life(RuleBasedStateMachine):
             self.did(f"errand {kind}")
         self.world.settle_webhooks()
 
+    @rule(
+        trouble=st.sampled_from([
+            "twilio/next?answer=drop", "twilio/next?answer=500", "mail/next?answer=450", "mail/next?answer=550",
+            "mail/next?answer=close&stage=data", "stripe/next?answer=drop", "stripe/next?answer=500",
+        ])
+    )  # fmt: skip
+    def a_service_fails(self, trouble: str) -> None:
+        """Taken and not answered (drop, close), refused, or away: the next call only."""
+        self.world.other.call(f"/_control/{trouble}")
+        self.did(f"trouble {trouble.partition('?')[0]}")
+
     @precondition(lambda self: self.texts())
     @rule(data=st.data(), status=st.sampled_from(["delivered", "undelivered", "failed"]))
     def text_is_reported(self, data: Any, status: str) -> None:

@@ -68,11 +68,15 @@ def plan(flow: Flow, tx: Tx, changed: Iterable[Book]) -> None:
         schedule = steps(policy, [dt.date.fromisoformat(book.ask.due_on)], flow.facility(book.facility).zone)
         if (first := _next(schedule, tx.now)) is not None:
             wanted.append(("remind", book.ask.public_id, f"remind:{book.ask.public_id}", first))
+    if not wanted:
+        return
     errands.add_all(tx, wanted)
-    its = table.c.kind == "remind", table.c.subject == bindparam("which"), table.c.state == states.Errand.DUE
-    sooner = update(table).where(*its, table.c.due_at > bindparam("first")).values(due_at=bindparam("first"))
-    if wanted:
-        tx.run(sooner, [{"which": subject, "first": first} for _, subject, _, first in wanted])
+    its = (
+        table.c.kind == "remind", table.c.subject == bindparam("which"), table.c.state == states.Errand.DUE,
+        errands.is_open(), table.c.due_at > bindparam("first"),
+    )  # fmt: skip
+    sooner = update(table).where(*its).values(due_at=bindparam("first"))
+    tx.run(sooner, [{"which": subject, "first": first} for _, subject, _, first in wanted])
 
 
 def soon(tx: Tx, request_id: str) -> None:

@@ -197,7 +197,7 @@ def _retry_event(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
     if row is None or row.state != states.Event.RECEIVED:
         raise No("the event is settled; dismiss it")
     close(tx, held, word)
-    _hurry(tx, "apply", f"{row.provider}/{key}", f"apply:{key}")
+    errands.hurry(tx, "apply", f"{row.provider}/{key}", f"apply:{key}")
     return "the event is applied again"
 
 
@@ -205,7 +205,7 @@ def _retry_session(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
     if held.cause != "not_closed":
         raise No("the payer may simply try again; dismiss it")
     close(tx, held, word)
-    _hurry(tx, "expire", key, f"expire:{key}")
+    errands.hurry(tx, "expire", key, f"expire:{key}")
     return "the card page is closed again"
 
 
@@ -216,13 +216,6 @@ def _retry_errand(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
     close(tx, held, word)
     errands.add(tx, row.kind, row.subject, row.lane)
     return f"{row.kind} is tried again"
-
-
-def _hurry(tx: Tx, kind: str, subject: str, lane: str) -> None:
-    """Make the errand due now, or ask for it where none is open."""
-    waiting = (errand.c.kind == kind, errand.c.subject == subject, errand.c.state == states.Errand.DUE)
-    tx.run(update(errand).where(*waiting).values(due_at=tx.now))
-    errands.add(tx, kind, subject, lane)
 
 
 def _retry_account(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:

@@ -48,7 +48,7 @@ def hurry(tx: Tx, source: str) -> None:
     """Poll a source now, or again if it is being polled; while its server does not answer, not sooner than it would."""
     cursors.count(tx, _asked(source))
     waiting = (errand_table.c.kind == KIND, errand_table.c.subject == source)
-    due = (errand_table.c.state == "due", errand_table.c.error == "")
+    due = (errand_table.c.state == "due", errands.is_open(), errand_table.c.error == "")
     tx.run(update(errand_table).where(*waiting, *due).values(due_at=tx.now))
     plan(tx, source)
     tx.work.add(KIND)

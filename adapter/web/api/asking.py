@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.requests import change, look, make, plan
 from chartpost.adapter.flow.requests.change import Changed, Edit, Method
+from chartpost.adapter.flow.requests.planned import Message
 from chartpost.adapter.flow.requests.wish import Item, Wish
 from chartpost.adapter.ledger import sealed
 from chartpost.adapter.ledger.tables import account
@@ -68,6 +70,7 @@ class EditSaid(Taken):
     items: list[ItemSaid] | None = Field(None, max_length=100)
     approved: bool = False
     seen: str = ""  #: the version that the person saw: what somebody else changed since is not written over
+    preview: bool = False  #: only say what would come of it
 
 
 class Why(Taken):
@@ -80,6 +83,7 @@ class Extend(Taken):
 
 class Resend(Taken):
     sure: bool = False  #: also where the last message may still arrive
+    preview: bool = False  #: only say what would be sent
 
 
 class Settle(Taken):
@@ -88,10 +92,18 @@ class Settle(Taken):
     method: Method
     reference: str = Field("", max_length=200)
     amount: Amount | None = None
+    sure: bool = False  #: it is another payment than the one of this amount that the chart has told of
+
+
+class Unsettle(Taken):
+    """What was said to be paid otherwise by mistake."""
+
+    amount: Amount
 
 
 class Reopen(Taken):
     amount: Amount | None = None
+    expires: str = Field("", max_length=20)
     approved: bool = False
 
 
@@ -148,6 +160,7 @@ class MadeShown(BaseModel):
     due_on: str
     expires_at: dt.datetime | None
     messages: list[MessageShown]
+    why_nobody: str  #: where there is no message at all: why, and what to do
 
 
 class ChangedShown(BaseModel):
@@ -156,6 +169,7 @@ class ChangedShown(BaseModel):
     request: str
     state: str
     text: str
+    messages: list[MessageShown]  #: what is sent because of it
 
 
 class LinkShown(BaseModel):
@@ -180,7 +194,8 @@ def edit(call: Call) -> ChangedShown:
     values = {field.name: getattr(body, field.name) for field in fields(Edit)}
     if body.items is not None:
         values["items"] = _items(body.items)
-    return _changed(change.edit(call.flow, reading.found(call), Edit(**values), by=call.caller.name))
+    name = call.caller.name
+    return _changed(change.edit(call.flow, reading.found(call), Edit(**values), by=name, preview=body.preview))
 
 
 def cancel(call: Call) -> ChangedShown:
@@ -192,7 +207,9 @@ def extend(call: Call) -> ChangedShown:
 
 
 def resend(call: Call) -> ChangedShown:
-    return _changed(change.resend(call.flow, reading.found(call), by=call.caller.name, sure=call.body.sure))
+    body: Resend = call.body
+    name = call.caller.name
+    return _changed(change.resend(call.flow, reading.found(call), by=name, sure=body.sure, preview=body.preview))
 
 
 def settle(call: Call) -> ChangedShown:
@@ -200,16 +217,24 @@ def settle(call: Call) -> ChangedShown:
     return _changed(
         change.settle(
             call.flow, reading.found(call), method=body.method, by=call.caller.name, amount=body.amount,
-            reference=body.reference,
+            reference=body.reference, sure=body.sure,
         )
     )  # fmt: skip
+
+
+def unsettle(call: Call) -> ChangedShown:
+    return _changed(change.unsettle(call.flow, reading.found(call), amount=call.body.amount, by=call.caller.name))
 
 
 def reopen(call: Call) -> ChangedShown:
     body: Reopen = call.body
     _may_approve(call, body.approved)
-    name = call.caller.name
-    return _changed(change.reopen(call.flow, reading.found(call), by=name, amount=body.amount, approved=body.approved))
+    return _changed(
+        change.reopen(
+            call.flow, reading.found(call), by=call.caller.name, amount=body.amount, expires=body.expires,
+            approved=body.approved,
+        )
+    )  # fmt: skip
 
 
 def pause(call: Call) -> ChangedShown:
@@ -298,10 +323,13 @@ def _items(said: list[ItemSaid]) -> tuple[Item, ...]:
 
 def _made(made: make.Made) -> MadeShown:
     values: dict[str, Any] = {field.name: getattr(made, field.name) for field in fields(made)}
-    names = MessageShown.model_fields
-    values["messages"] = [MessageShown(**{name: getattr(one, name) for name in names}) for one in made.messages]
-    return MadeShown(**values)
+    return MadeShown(**values | {"messages": _messages(made.messages)})
+
+
+def _messages(said: Sequence[Message]) -> list[MessageShown]:
+    return [MessageShown(**{name: getattr(one, name) for name in MessageShown.model_fields}) for one in said]
 
 
 def _changed(done: Changed) -> ChangedShown:
-    return ChangedShown(request=done.request, state=done.state, text=done.text)
+    messages = _messages(done.messages)
+    return ChangedShown(request=done.request, state=done.state, text=done.text, messages=messages)

@@ -58,6 +58,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ("extend", "Give it another end; one that has expired is open again", asking.extend, asking.Extend),
             ("resend", "Tell the payer once more", asking.resend, asking.Resend),
             ("settle", "Record what was paid otherwise", asking.settle, asking.Settle),
+            ("unsettle", "Take back what was said to be paid otherwise", asking.unsettle, asking.Unsettle),
             ("reopen", "Ask again for what is still owed, under the same link", asking.reopen, asking.Reopen),
             ("pause", "Remind nobody of it", asking.pause, asking.Nothing),
             ("resume", "Remind again", asking.resume, asking.Nothing),
