@@ -445,4 +445,11 @@ class Other:
         self.call("/_control/fhir/conditional?on=1")
         self.call("/_control/stripe/resume")
         self.call("/_control/stripe/clock?ahead=0")
+        for service in (
+            "stripe/next?answer=500",
+            "twilio/next?answer=500",
+            "mail/next?answer=450",
+            "mail/next?answer=close&stage=data",
+        ):
+            self.call(f"/_control/{service}&count=0")
         self.call("/_control/twilio/callbacks?mode=normal")

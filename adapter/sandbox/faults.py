@@ -27,9 +27,11 @@ class Faults:
         self._armed: deque[Fault] = deque()
 
     def arm(self, answer: str, count: int, seconds: float) -> None:
-        """Make the next `count` calls fail with `answer`. Raises ValueError for an unknown answer."""
+        """Make the next `count` calls fail with `answer`; 0: whatever was armed is over. Raises ValueError."""
         if answer not in self.allowed:
             raise ValueError(f"answer must be one of {', '.join(sorted(self.allowed))}")
+        if count == 0:
+            self._armed.clear()
         self._armed.extend(Fault(answer, seconds) for _ in range(count))
 
     def take(self) -> Fault | None:

@@ -125,6 +125,7 @@ class World:
         }
         bench = Workbench(store, clock, configuration(other.ready, **changes), hooks.url)
         hooks.flow = bench.flow
+        other.calm()
         other.call("/_control/twilio/callbacks?mode=hold")
         world = cls(bench, other, hooks)
         other.call("/_control/twilio/inbound?url=http://127.0.0.1:1/nobody")
