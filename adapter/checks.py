@@ -114,6 +114,8 @@ def names(file: YamlFile, problems: Problems) -> None:
     """Names become queue names and parts of variables: lower case, digits, single - or _ between."""
     for section in ("facilities", "sources", "users", *GROUPS):
         for name in _section(file, section):
+            if section == "users" and name == "payer":
+                problems.add((section, name), "stands for whoever uses the patient's page; take another name")
             if section == "destinations" and name == "receipt":
                 problems.add((section, name), "stands for receipts in the names of queues; take another name")
             if not _NAME.fullmatch(name):
@@ -139,8 +141,12 @@ def references(file: YamlFile, problems: Problems) -> None:
                 ("facilities", name, "mail"),
                 "is missing, and a notifier of the facility sends e-mail: say who signs it (sender, address, reply_to)",
             )
+    owners: dict[str, str] = {}
     for name, user in _section(file, "users").items():
         check(("users", name, "facilities"), user.get("facilities", []), "facilities", "facility")
+        for key in ("token", "token_previous"):
+            if isinstance(token := user.get(key), str) and (owner := owners.setdefault(token, name)) != name:
+                problems.add(("users", name, key), f"is {owner}'s too; everybody needs one of their own")
     for name, source in _section(file, "sources").items():
         check(("sources", name, "facility"), source.get("facility"), "facilities", "facility")
         check(("sources", name, "destinations"), source.get("destinations", []), "destinations", "destination")

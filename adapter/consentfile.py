@@ -69,8 +69,9 @@ def read(text: str, name: str, region: str, today: dt.date) -> list[Line]:
 
 
 def _of_head(head: list[str], name: str) -> Iterator[str]:
-    if unknown := [column for column in head if column not in COLUMNS]:
-        yield f"{name}:1: {len(unknown)} columns are unknown; the columns are {', '.join(sorted(COLUMNS))}"
+    if unknown := [str(number) for number, column in enumerate(head, 1) if column not in COLUMNS]:
+        be = "is" if len(unknown) == 1 else "are"
+        yield f"{name}:1: of its columns {', '.join(unknown)} {be} none of ours: {', '.join(sorted(COLUMNS))}"
     for needed in ("state", "date", "evidence"):
         if needed not in head:
             yield f"{name}:1: there is no column {needed}"

@@ -23,7 +23,7 @@ _MESSAGE_ID = re.compile(rf"<({_NOTICE})@[^<>\s]+>")
 _TO = ("Delivered-To", "X-Original-To", "X-Delivered-To", "Envelope-To", "To")
 _STATUS = re.compile(r"(?<![\d.])([245]\.[0-7]\.\d{1,3})(?!\d|\.\d)")
 #: A reply code (RFC 5321) at the head of what the other server said.
-_REPLY = re.compile(r"(?:^|[\s:>(])([45])\d\d(?=[ -])", re.MULTILINE)
+_REPLY = re.compile(r"(?:^|[\s:>(])([45])\d\d(?=[ -])(?! \d{4}|-\d{4})", re.MULTILINE)
 #: Where servers of no standard begin the copy of the mail that came back.
 _COPY = re.compile(r"^--.*(?:copy of|original|returned|below this line).*$", re.IGNORECASE | re.MULTILINE)
 #: Who writes for a mail server.
@@ -61,8 +61,9 @@ def _verdict(message: Message) -> tuple[str, bool]:
     if found:  # the worst word counts: we write each mail to one address
         return next((one for one in found if one[1]), found[0])
     by_daemon = "X-Failed-Recipients" in message or _DAEMON.search(str(message.get("From", ""))) is not None
-    if not by_daemon and str(message.get("Return-Path", "")).strip() != "<>":
-        return "", False  # a person's answer
+    by_nobody = str(message.get("Return-Path", "")).strip() == "<>"
+    if not by_daemon and (not by_nobody or "auto-replied" in str(message.get("Auto-Submitted", "")).casefold()):
+        return "", False  # a person's answer, or their holidays': the numbers in it are no codes
     text = _COPY.split(_text(message), maxsplit=1)[0]
     code = next(iter(_STATUS.findall(text)), "")
     kind = code[:1] or next(iter(_REPLY.findall(text)), "")

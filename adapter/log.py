@@ -62,7 +62,8 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        # What serves logs much, a command little: it may share its process with others (tests, shells).
+        cache_logger_on_first_use=level == "INFO",
     )
     colours = stream.isatty()
     renderer: Processor = (

@@ -38,11 +38,18 @@ class Amounts(Part):
     lower: bool = True  #: whether a person may ask for less than is owed
     higher: bool = False  #: whether a person may ask for more than is owed: deposits
 
+    @model_validator(mode="after")
+    def _some(self) -> Amounts:
+        """Something can be asked for. Raises ValueError."""
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("minimum: is more than maximum: nothing could be asked for")
+        return self
+
 
 class Plans(Part):
     """Instalments that a payer may choose; people may make others."""
 
-    most: Annotated[int, BeforeValidator(int)] = 6  #: instalments
+    most: int = 6  #: instalments
     least: Amount | None = None  #: the smallest instalment
     every: Literal["week", "two_weeks", "month"] = "month"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,6 +23,18 @@ _HELP = {
         " rule of your own as {when: …, amount: …}"
     ),
 }
+#: What pydantic calls a value that is of another kind, and what people call it.
+_KINDS = {
+    "bool_": "must be true or false",
+    "int_": "must be a whole number",
+    "decimal_": "must be an amount, as in 5.00",
+    "date_": "must be a date, as in 2026-12-25",
+    "string_type": "must be text",
+    "tuple_type": "must be a list, in brackets: [a, b]",
+    "too_short": "must name one at least",
+}
+#: What a part says of one of its keys: "amounts.minimum: must be above zero".
+_OF_A_KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)*): (.+)", re.DOTALL)
 
 
 class Problems:
@@ -53,11 +66,19 @@ class Problems:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False, include_context=False):
+            details = error.errors(include_url=False, include_input=False, include_context=False)
+            inner = {detail["loc"][:-1] for detail in details if detail["loc"]}
+            for detail in details:
+                if detail["type"] == "too_short" and detail["loc"] in inner:
+                    continue  # of what stands there each is told already
                 loc = _without_tags(detail["loc"], data)
                 if detail["type"] in ("union_tag_not_found", "union_tag_invalid"):
                     loc = (*loc, "type")
-                self.add((*at, *loc), _explain(model, detail["type"], detail["loc"], detail["msg"]))
+                text = _explain(model, detail["type"], detail["loc"], detail["msg"])
+                keyed = _OF_A_KEY.fullmatch(text) if detail["type"] == "value_error" else None
+                if keyed and keyed[1].split(".")[0] in _model_at(model, detail["loc"]).model_fields:
+                    loc, text = (*loc, *keyed[1].split(".")), keyed[2]
+                self.add((*at, *loc), text)
             return None
 
 
@@ -94,6 +115,10 @@ def _explain(model: type[BaseModel], kind: str, loc: tuple[str | int, ...], mess
         return f"is none of the known kinds; write {_tags(model, loc)}"
     if key in _HELP:
         return f"is none of the known words; {_HELP[key]}"
+    if kind == "model_type":
+        return f"must have keys of its own: {', '.join(sorted(_model_at(model, loc).model_fields))}"
+    if told := next((text for start, text in _KINDS.items() if kind.startswith(start)), ""):
+        return told
     message = message.removeprefix("Value error, ")
     return message.replace("Input should be", "must be", 1)
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chartpost.adapter.flow.deciding.release import BESIDE, IN_DOUBT, STOPPED
+from chartpost.adapter.flow.asking.limits import REVIEW
+from chartpost.adapter.flow.deciding.release import BESIDE, IN_DOUBT, STOPPED, wants_answer
 from chartpost.adapter.ledger.holds import unknown_code
 from chartpost.mappings.mapfile import IGNORE
 from chartpost.mappings.model import Kind, Problem
@@ -50,13 +51,15 @@ def propose(
     found = [*_codes(problems, map)]
     if waivable:
         found.append(Proposal("it is right all the same: let it count", f"chartpost holds retry {which} --yes"))
+    elif cause == REVIEW:
+        found.append(Proposal("the amount is right: let it be asked for", f"chartpost holds retry {which} --yes"))
     elif cause == STOPPED:
         found.append(Proposal("the payer may be told all the same", f"chartpost holds retry {which} --yes"))
     elif cause in IN_DOUBT:
         found.append(
             Proposal("you have looked, and it did not arrive: send it again", f"chartpost holds retry H{number} --yes")
         )
-    elif held or cause in BESIDE or (noun in _TRIED and cause != _REFUSED):
+    elif held or cause in BESIDE or (noun in _TRIED and cause != _REFUSED and not wants_answer(cause)):
         once = "" if reads or noun in _TRIED else "once that is mended: "
         said = f"{once}try {'all that are alike' if alike > 1 else 'it'} again"
         found.append(Proposal(said, f"chartpost holds retry {which}"))

@@ -21,7 +21,7 @@ _READS: tuple[Scope, ...] = ("requests:read", "payments:read", "consents:read", 
 _BILLING: frozenset[Scope] = frozenset([*_READS, "requests:write", "consents:write", "holds:write"])
 #: What each role may do. A clinician may nothing about money unless `billing: true`.
 SCOPES: dict[RoleName, frozenset[Scope]] = {
-    "administrator": frozenset([*_BILLING, "messages:read", "audit:read"]),
+    "administrator": frozenset([*_BILLING, "messages:read", "status:read", "audit:read"]),
     "billing": _BILLING,
     "clinician": frozenset(),
     "integrator": frozenset(["status:read", "messages:read", "holds:read", "holds:write"]),
@@ -53,6 +53,8 @@ class User(Part):
     @model_validator(mode="after")
     def _can_be_told(self) -> User:
         """Whoever is told of something has an address, and may see it. Raises ValueError."""
+        if beyond := sorted(set(self.scopes) - self.allowed):
+            raise ValueError(f"scopes: the role {self.role} may not {', '.join(beyond)}; take it out")
         if self.tell and self.email is None:
             raise ValueError("email: is missing, and `tell` says that this user is told by e-mail")
         for what in self.tell:

@@ -300,7 +300,7 @@ LISTS = {
         postings,
         ("id", "payment", "destination", "amount", "currency", "state", "answer_code", "answer_text", "changed_at"),
     ),
-    "consents": List(consents, ("at", "channel", "number", "state", "scope", "origin", "evidence", "by")),
+    "consents": List(consents, ("at", "channel", "number", "state", "scope", "origin", "evidence")),
     "holds": List(holds, ("id", "object", "cause", "text", "fix", "state", "at")),
     "errands": List(errands, ("id", "kind", "subject", "state", "attempts", "error", "due_at")),
 }

@@ -20,6 +20,7 @@ from chartpost.adapter.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 PREFIX = "CHARTPOST_"
+_NO_DAY = "a date stands here that no calendar has; write it as in 2026-12-25"
 
 
 class YamlFile:
@@ -38,6 +39,8 @@ class YamlFile:
             raise ConfigurationError([f"{self._mark(error)}: this is not YAML: {error.problem}"]) from None
         except YAMLError:
             raise ConfigurationError([f"{name}:1: this is not YAML"]) from None
+        except ValueError:  # what looks like a date is made one, and has no line
+            raise ConfigurationError([f"{name}:1: {_NO_DAY}"]) from None
         if tree is None:
             tree = {}
         if not isinstance(tree, Mapping):
@@ -98,6 +101,8 @@ class YamlFile:
                 place[key] = YAML(typ="safe").load(text)
             except YAMLError:
                 raise ConfigurationError([f"{variable}: this is not YAML"]) from None
+            except ValueError:
+                raise ConfigurationError([f"{variable}: {_NO_DAY}"]) from None
         else:
             place[key] = text
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # services.py and workbench.py, for every test
 
@@ -22,8 +23,12 @@ from workbench import MAY, Clock, Hooks, Other, Workbench, configuration
 from chartpost.adapter.ledger import sealed, tables
 from chartpost.adapter.ledger.store import Store
 
+# Machines differ, and a busy one is slow: how long an example may take says nothing here.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 # structlog's own default draws every exception with all its variables: half a second each.
-structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+_LOGGING = {"processors": [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]}
+structlog.configure(**_LOGGING)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +81,8 @@ def _as_new() -> Iterator[None]:
     """No test inherits another's keys, nor a logger that a plugin has silenced for the whole process."""
     yield
     sealed.use(sealed.Keyring())
+    structlog.reset_defaults()
+    structlog.configure(**_LOGGING)
     logging.getLogger("stripe").disabled = False
 
 

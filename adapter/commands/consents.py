@@ -54,7 +54,7 @@ def listed(
 def show(
     context: typer.Context, number: Whose, data: Where = None, config: Config = None, as_json: AsJson = False
 ) -> None:  # fmt: skip
-    """Say of one number or address who may write to it, and what it rests on."""
+    """Show who may write to one number or address, and why."""
     from chartpost.adapter.flow.asking import consent
     from chartpost.adapter.ledger import consents as words
     from chartpost.adapter.views import iso
@@ -103,7 +103,7 @@ def record(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record what the holder of a number or address has told you, with its evidence.
+    """Record what somebody has told you, with its evidence.
 
     It counts at once. A STOP is lifted by this, and by the person's own START, and by nothing else.
     """
@@ -139,9 +139,9 @@ def take_in(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take consents over from a table, all of it or nothing; the same again changes nothing.
+    """Take over a table of consents, all of it or nothing.
 
-    A person's own STOP is not lifted by a table.
+    The same table again changes nothing. A person's own STOP is not lifted by a table.
     """
     from chartpost.adapter import consentfile
     from chartpost.adapter.flow.answering import optout
@@ -150,8 +150,10 @@ def take_in(
 
     try:
         text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{file}: cannot be read ({type(error).__name__})"]) from None
+    except OSError as error:
+        raise ConfigurationError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{file}: is no UTF-8 text; save it as CSV in UTF-8"]) from None
     with deciding(*where(context, config, data)) as flow:
         names, who = _facilities(flow, facility), by or person()
         region = flow.facility(names[0]).region
@@ -178,8 +180,9 @@ def _whose(flow: Flow, number: str) -> tuple[str, str]:
     facility = next(iter(flow.settings.facilities.values()))
     try:
         found: list[dict[str, Any]] = [dict(one) for one in wish.recipients(number, facility)]
-    except No as no:
-        raise typer.BadParameter(str(no), param_hint="NUMBER") from None
+    except No:
+        said = f"is no phone number that can be called from {facility.region}, and no e-mail address"
+        raise typer.BadParameter(f"{said}; write it as in +1 608 555 0142", param_hint="NUMBER") from None
     if len(found) != 1:
         raise typer.BadParameter("name one number or address", param_hint="NUMBER")
     return str(found[0]["channel"]), str(found[0]["to"])

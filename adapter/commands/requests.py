@@ -14,6 +14,7 @@ from chartpost.adapter.commands import requests_shown as shown
 from chartpost.adapter.commands.release import By
 from chartpost.adapter.commands.requests_said import (
     Amount,
+    Another,
     Approved,
     Currency,
     Due,
@@ -21,6 +22,7 @@ from chartpost.adapter.commands.requests_said import (
     Items,
     Language,
     Note,
+    Paid,
     Payer,
     To,
     a_date,
@@ -112,7 +114,7 @@ def show(
 
 @request.command()
 def edit(
-    context: typer.Context, name: Request, amount: Amount = "", currency: Currency = "", payer: Payer = None,
+    context: typer.Context, name: Request, amount: Another = "", currency: Currency = "", payer: Payer = None,
     to: To = None, note: Note = None, due: Due = "", language: Language = None, items: Items = None,
     no_items: Annotated[bool, typer.Option("--no-items", help="It has no items any more.")] = False,
     approved: Approved = False, by: By = "", sure: Yes = False, data: Where = None, config: Config = None,
@@ -160,7 +162,7 @@ def extend(
 ) -> None:  # fmt: skip
     """Give a request another end.
 
-    One that has expired is open again.
+    Without --expires as request_days has it. One that has expired is open again.
     """
     from chartpost.adapter.flow.requests import change
 
@@ -187,14 +189,16 @@ def resend(
 @request.command()
 def settle(
     context: typer.Context, name: Request,
-    method: Annotated[str, typer.Option("--method", help="cash, cheque, card_terminal, transfer or other.")],
-    amount: Amount = "",
+    method: Annotated[
+        str, typer.Option("--method", metavar="HOW", help="cash, cheque, card_terminal, transfer or other.")
+    ],
+    amount: Paid = "",
     reference: Annotated[str, typer.Option("--reference", metavar="TEXT", help="Of a receipt or a cheque.")] = "",
     by: By = "", sure: Sure = False, data: Where = None, config: Config = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Record what was paid otherwise.
 
-    Without --amount all that is asked. The chart is not told: its own cashier books it.
+    The chart is not told: its own cashier books it.
     """
     from chartpost.adapter.flow.requests import change
 
@@ -232,7 +236,7 @@ def reopen(
 ) -> None:  # fmt: skip
     """Ask again under the same link.
 
-    Without --amount for all that is owed. Tells nobody: `request resend` does.
+    Tells nobody: `request resend` does.
     """
     from chartpost.adapter.flow.requests import change
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from chartpost.adapter.flow.requests.wish import Item
 
 Amount = Annotated[str, typer.Option("--amount", metavar="AMOUNT", help="As in 45.00; without it, all that is owed.")]
+Another = Annotated[
+    str, typer.Option("--amount", metavar="AMOUNT", help="As in 45.00; without it, what items add up to, or as it is.")
+]
+Paid = Annotated[str, typer.Option("--amount", metavar="AMOUNT", help="As in 45.00; without it, all that is asked.")]
 Currency = Annotated[
     str, typer.Option("--currency", metavar="CODE", help="To be sure: refused unless the account is in it.")
 ]

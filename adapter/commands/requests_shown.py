@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ _PERSONAL = ("payer", "recipients", "note", "items")
 
 def made(flow: Flow, one: Made, as_json: bool = False) -> None:
     """Print a request as it was made, or would be."""
-    from chartpost.adapter.views import iso, money
+    from chartpost.adapter.views import money
 
     link_ = link(flow, one.facility, one.link) if one.link else ""
     if as_json:
@@ -38,7 +39,7 @@ def made(flow: Flow, one: Made, as_json: bool = False) -> None:
     _line("amount", f"{one.amount} of {owed} owed")
     _line("payer", one.payer)
     _line("due on", one.due_on)
-    _line("expires", iso(one.expires_at) or "never")
+    _line("expires", _when(one.expires_at) if one.expires_at else "never")
     _line("link", link_)
     for message in one.messages:
         _message(message)
@@ -61,13 +62,15 @@ def _line(name: str, value: object) -> None:
         screen().print(f"{name:<10} {value}", soft_wrap=True, markup=False)
 
 
-def _message(one: Message) -> None:
-    from chartpost.adapter.views import iso
+def _when(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
+
+def _message(one: Message) -> None:
     long = f", {one.segments} segment{'s' * (one.segments != 1)}" if one.segments else ""
     _line(one.channel, f"to {one.to}{long}")
     _line("", f"not sent: {one.why_not} ({one.fix})" if one.why_not else "")
-    _line("", f"not before {iso(one.later)}" if one.later else "")
+    _line("", f"not before {_when(one.later)}" if one.later else "")
     _line("subject", one.subject)
     for text in one.text.splitlines():
         _line("", text)
@@ -118,8 +121,6 @@ def link(flow: Flow, facility: str, address: str) -> str:
 
 def _plain(one: Any) -> dict[str, Any]:
     """Return a dataclass as plain values: amounts twice, times in ISO 8601."""
-    import datetime as dt
-
     from chartpost.adapter.views import iso, money
     from chartpost.mappings.model import Money
 

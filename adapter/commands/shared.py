@@ -42,8 +42,10 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}Z")
 _RIGHT = frozenset(["amount", "asked", "balance", "due", "entries", "late_seconds", "later", "leased", "messages"]) | {
     "holds", "open", "paid", "payments", "readers", "waiting",
 }  # fmt: skip
-#: Columns that hold a sentence.
-_SENTENCES = frozenset(["answer_text", "error", "fix", "reason", "text", "what"])
+#: Columns that hold a sentence, or nothing in most rows.
+_SENTENCES = frozenset(["answer_text", "error", "evidence", "fix", "reason", "text", "what", "why"]) | {
+    "closed_at", "code",
+}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the ledger
@@ -199,7 +201,7 @@ def _print_narrow(console: Console, columns: Sequence[str], rows: Sequence[Mappi
         console.print(Text(line(values).rstrip()), soft_wrap=True)
         for column in columns:
             if column in _SENTENCES and row[column]:
-                console.print(Padding(Text(f"{column}: {row[column]}", "dim"), (0, 0, 0, 4)))
+                console.print(Padding(Text(f"{column}: {_cell(row[column], people=True)}", "dim"), (0, 0, 0, 4)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Any:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 templates = typer.Typer(rich_markup_mode=None, help="Check and preview what payers are written.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Option("--facility", metavar="NAME", help="A facility of the configuration.")]
-_COLUMNS = ("facility", "purpose", "channel", "language", "file", "encoding", "length", "segments")
+#: The name of a file says its purpose, channel and language.
+_COLUMNS = ("facility", "file", "encoding", "length", "segments")
 
 
 @templates.command()
@@ -41,7 +42,8 @@ def check(
     rows: list[dict[str, Any]] = []
     problems: dict[str, None] = {}
     for name, part, base in _facilities(config, facility):
-        words = _words(folder, part)
+        words, wrong = _words(folder, part)
+        problems |= dict.fromkeys(wrong)
         for one in _used(words, part):
             found = [f"{one.where}:{line}: {text}" for line, text in proofread.proofread(one, part, base)]
             problems |= dict.fromkeys(found)
@@ -83,7 +85,10 @@ def show(
     for given, known, option in ((purpose, PURPOSES, "--purpose"), (spoken, LANGUAGES, "--language")):
         if given not in known:
             raise typer.BadParameter(f"{given} is none; there are {', '.join(known)}", param_hint=option)
-    words, values = _words(None, part), proofread.example(base)
+    words, wrong = _words(None, part)
+    if wrong:
+        raise ConfigurationError(wrong)
+    values = proofread.example(base)
     text = wording.sms(part, words[purpose, "sms", spoken], values)
     size = proofread.size(words[purpose, "sms", spoken], part, base)
     assert size is not None  # an SMS has one
@@ -115,11 +120,11 @@ def _facilities(config: Path | None, wanted: str) -> Iterator[tuple[str, Facilit
             yield name, part, part.pay_url or loaded.public_url or BASE
 
 
-def _words(folder: Path | None, part: Facility) -> Catalogue:
+def _words(folder: Path | None, part: Facility) -> tuple[Catalogue, list[str]]:
     from chartpost.adapter.flow.asking import template
 
     chosen = folder or (Path(part.templates) if part.templates else None)
-    return template.read(chosen) if chosen is not None else template.shipped()
+    return template.look(chosen) if chosen is not None else (template.shipped(), [])
 
 
 def _used(words: Catalogue, part: Facility) -> Iterator[Template]:

@@ -28,7 +28,7 @@ class Flow:
     maps: dict[str, Map] = field(repr=False)  #: source name → the map that reads its messages
     outbound: dict[str, PostingMap] = field(repr=False)  #: destination name → the map that writes its postings
     shadows: dict[str, Map] = field(repr=False, default_factory=dict)  #: source name → a map that reads along
-    words: dict[str, Catalogue] = field(repr=False, default_factory=dict)  #: facility name → its words; none: the shipped
+    words: dict[str, Catalogue] = field(repr=False, default_factory=dict)  #: facility name → its words; none: ours
 
     def frozen(self) -> Flow:
         """Return this flow with the maps of this moment, for one piece of work."""

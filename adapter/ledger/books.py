@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, insert, select, update
+from sqlalchemy import BindParameter, bindparam, exists, func, insert, select, update
 
 from chartpost.adapter.ledger import errands, gathering, holds, identities, payers, states
 from chartpost.adapter.ledger.reversals import Line, pair
@@ -24,6 +24,51 @@ PAYMENTS = frozenset(["card", ELSEWHERE, "payment", "patient_payment"])
 #: What a request is made of besides its state, as Ask and the table both call it.
 _OF_ASK = ("asked", "advance", "due_on", "said", "language", "paused", "expires_at")
 _LIVE_SESSION = (states.CardSession.MINTING, states.CardSession.OPEN)
+
+# What every batch runs is made once: making a statement takes longer than SQLite takes to run it.
+_MINE: BindParameter[Any] = bindparam("ids", expanding=True)
+_ACCOUNTS = (
+    select(account).where(account.c.key.in_(bindparam("keys", expanding=True))).order_by(account.c.id).with_for_update()
+)
+_ENTRIES = (
+    select(
+        entry.c.account_id, entry.c.amount, entry.c.kind, entry.c.reference, entry.c.likeness, entry.c.item,
+        entry.c.message_id,
+    )
+    .where(entry.c.account_id.in_(_MINE))
+    .order_by(entry.c.id)
+)  # fmt: skip
+_REQUESTS = select(request).where(request.c.account_id.in_(_MINE), request.c.state == "open")
+_SESSIONS = (
+    select(card_part.c.account_id, card_session.c.public_id, card_part.c.amount)
+    .join(card_session, card_session.c.id == card_part.c.card_session_id)
+    .where(card_part.c.account_id.in_(_MINE), card_session.c.state.in_(_LIVE_SESSION))
+)
+_HELD = (
+    select(message.c.lane, func.min(message.c.id).label("first"))
+    # An ADT that is held holds no money.
+    .where(
+        message.c.lane.in_(bindparam("lanes", expanding=True)), message.c.state == "held",
+        message.c.type.not_like("ADT%"),
+    )
+    .group_by(message.c.lane)
+)  # fmt: skip
+
+
+def _new(names: Iterable[str]) -> dict[str, Any]:
+    return {name: bindparam(f"new_{name}") for name in names}
+
+
+_OF_ACCOUNT = (
+    "balance", "patient", "guarantor", "chart", "stopped", "patient_only", "others", "provider", "withheld", "approved",
+)  # fmt: skip
+_CHANGE_ACCOUNT = update(account).where(account.c.id == bindparam("which")).values(_new(_OF_ACCOUNT))
+_CHANGE_REQUEST = (
+    update(request)
+    .where(request.c.id == bindparam("which"))
+    # A person may have reopened it.
+    .values(_new((*_OF_ASK, "note")) | {"state": states.Request.OPEN, "closed_at": None})
+)
 
 
 @dataclass(slots=True)
@@ -94,28 +139,18 @@ class Book:
 
 def load(tx: Tx, keys: Iterable[str]) -> dict[str, Book]:
     """Load the accounts with these keys, locked until the transaction ends; a key without an account is left out."""
-    wanted = list(set(keys))
-    rows = tx.all(select(account).where(account.c.key.in_(wanted)).order_by(account.c.id).with_for_update())
-    books = {row.key: _book(row) for row in rows}
+    books = {row.key: _book(row) for row in tx.all(_ACCOUNTS, {"keys": list(set(keys))})}
     by_id = {book.id: book for book in books.values()}
     if by_id:
-        columns = (
-            entry.c.account_id, entry.c.amount, entry.c.kind, entry.c.reference, entry.c.likeness, entry.c.item,
-            entry.c.message_id,
-        )  # fmt: skip
-        for row in tx.all(select(*columns).where(entry.c.account_id.in_(by_id)).order_by(entry.c.id)):
+        mine = {"ids": list(by_id)}
+        for row in tx.all(_ENTRIES, mine):
             line = Line(row.amount, row.kind, row.reference, row.likeness, row.item, row.message_id or 0)
             by_id[row.account_id].lines.append(line)
         for book in books.values():
             pair(book.lines)
-        for row in tx.all(select(request).where(request.c.account_id.in_(by_id), request.c.state == "open")):
+        for row in tx.all(_REQUESTS, mine):
             by_id[row.account_id].ask = ask_of(row)
-        sessions = (
-            select(card_part.c.account_id, card_session.c.public_id, card_part.c.amount)
-            .join(card_session, card_session.c.id == card_part.c.card_session_id)
-            .where(card_part.c.account_id.in_(by_id), card_session.c.state.in_(_LIVE_SESSION))
-        )
-        for row in tx.all(sessions):
+        for row in tx.all(_SESSIONS, mine):
             by_id[row.account_id].session = (row.public_id, row.amount)
         if unasked := [book.key for book in books.values() if book.ask is None and book.balance > 0]:
             for key, window in gathering.load(tx, unasked).items():
@@ -125,10 +160,7 @@ def load(tx: Tx, keys: Iterable[str]) -> dict[str, Book]:
 
 def held_lanes(tx: Tx, lanes: Iterable[str]) -> dict[str, int]:
     """Return the first message that waits for a person in each of these lanes that has one."""
-    # An ADT that is held holds no money.
-    where = (message.c.lane.in_(list(set(lanes))), message.c.state == "held", message.c.type.not_like("ADT%"))
-    first = func.min(message.c.id).label("first")
-    return {row.lane: row.first for row in tx.all(select(message.c.lane, first).where(*where).group_by(message.c.lane))}
+    return {row.lane: row.first for row in tx.all(_HELD, {"lanes": list(set(lanes))})}
 
 
 def flush(tx: Tx, books: Iterable[Book]) -> list[Book]:
@@ -187,22 +219,8 @@ def _write_accounts(tx: Tx, books: list[Book]) -> None:
         for book in new:
             book.id = ids[book.key]
     if old:
-        statement = update(account).where(account.c.id == bindparam("which"))
-        columns = (
-            "balance", "patient", "guarantor", "chart", "stopped", "patient_only", "others", "provider", "withheld",
-            "approved",
-        )  # fmt: skip
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
-        rows = [
-            {
-                "which": book.id, "new_balance": book.balance, "new_patient": book.patient,
-                "new_guarantor": book.guarantor, "new_chart": book.chart, "new_stopped": book.stopped,
-                "new_patient_only": book.patient_only, "new_others": book.others, "new_provider": book.provider,
-                "new_withheld": book.withheld, "new_approved": book.approved,
-            }
-            for book in old
-        ]  # fmt: skip
-        tx.run(statement.values(values), rows)
+        changes = [{f"new_{name}": getattr(book, name) for name in _OF_ACCOUNT} | {"which": book.id} for book in old]
+        tx.run(_CHANGE_ACCOUNT, changes)
 
 
 def _write_requests(tx: Tx, books: list[Book]) -> list[Book]:
@@ -235,10 +253,7 @@ def _write_requests(tx: Tx, books: list[Book]) -> list[Book]:
             assert book.ask is not None
             book.ask.id = ids[book.ask.public_id]
     if changed:
-        values = {name: bindparam(f"new_{name}") for name in (*_OF_ASK, "note")}
-        # A person may have reopened it.
-        still = values | {"state": states.Request.OPEN, "closed_at": None}
-        tx.run(update(request).where(request.c.id == bindparam("which")).values(still), changed)
+        tx.run(_CHANGE_REQUEST, changed)
     return opened
 
 

@@ -83,12 +83,14 @@ def add(tx: Tx, channel: str, key: str, scopes: Sequence[str], word: Word) -> li
     """
     wanted = []
     for scope in scopes:
+        said = history(tx.connection, channel, key, [scope])
+        known = standing(said)
+        if known is not None and _same(known, word):
+            continue  # a button that was pressed once more
         if word.origin not in OWN:
-            said = history(tx.connection, channel, key, [scope])
-            known = standing(said)
             if known is not None and (known.state == word.state or standing([known, word]) is known):
                 continue
-            if any((one.state, one.origin, one.evidence) == (word.state, word.origin, word.evidence) for one in said):
+            if any(_same(one, word) for one in said):
                 continue  # the same line of the same record, read once more
         wanted.append(scope)
     rows = [
@@ -99,6 +101,10 @@ def add(tx: Tx, channel: str, key: str, scopes: Sequence[str], word: Word) -> li
         for scope in wanted
     ]  # fmt: skip
     return [tx.run(insert(consent).returning(consent.c.id), [row]).scalar_one() for row in rows]
+
+
+def _same(one: Word, other: Word) -> bool:
+    return (one.state, one.origin, one.evidence) == (other.state, other.origin, other.evidence)
 
 
 def backfill(store: Store) -> int:

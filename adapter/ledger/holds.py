@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Tx
@@ -20,6 +20,14 @@ _TOLD = 5
 _UNKNOWN_CODE = re.compile(r'code "(.*)" is not in table (\S+)')
 _ORDINAL = re.compile(r"\[\d+\]")
 _QUOTED = re.compile(r'"[^"]*"|\d+')
+_CLOSE = (
+    update(hold)
+    .where(
+        hold.c.object.in_(bindparam("objects", expanding=True)), hold.c.cause.in_(bindparam("causes", expanding=True)),
+        hold.c.state == states.Hold.OPEN,
+    )
+    .values(state=states.Hold.DONE, closed_at=bindparam("now"))
+)  # fmt: skip
 
 
 def likeness(cause: str, place: str, problems: Iterable[Problem | str] = ()) -> str:
@@ -64,14 +72,13 @@ def add_new(tx: Tx, wanted: Sequence[tuple[str, str, str, str, str]]) -> None:
 
 def close(tx: Tx, obj: str, cause: str) -> None:
     """Close the open hold on `obj` of this cause, if there is one: what it waited for has happened."""
-    close_all(tx, [obj], cause)
+    close_many(tx, [obj], [cause])
 
 
-def close_all(tx: Tx, objects: Collection[str], cause: str) -> None:
-    """Close the open holds of this cause on any of these objects, in one statement."""
+def close_many(tx: Tx, objects: Collection[str], causes: Collection[str]) -> None:
+    """Close the open holds on any of these objects that have any of these causes, in one statement."""
     if objects:
-        waits = hold.c.object.in_(objects), hold.c.cause == cause, hold.c.state == states.Hold.OPEN
-        tx.run(update(hold).where(*waits).values(state=states.Hold.DONE, closed_at=tx.now))
+        tx.run(_CLOSE, [{"objects": list(objects), "causes": list(causes), "now": tx.now}])
 
 
 def moot(tx: Tx, requests: Iterable[str]) -> None:

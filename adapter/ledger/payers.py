@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, bindparam, delete, insert, select
 
 from chartpost.adapter.ledger import sealed
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account_payer
+
+_KNOWN = select(account_payer).where(account_payer.c.account_id.in_(bindparam("ids", expanding=True)))
 
 
 class Owner(Protocol):
@@ -51,13 +53,12 @@ def keys(owner: Owner) -> frozenset[str]:
 def write(tx: Tx, owners: Collection[Owner]) -> None:
     """Keep the keys of accounts in step with what is known of their people."""
     wanted = {owner.id: keys(owner) for owner in owners}
-    mine = account_payer.c.account_id
     known: dict[int, set[str]] = {}
-    for row in tx.all(select(account_payer).where(mine.in_(wanted))):
+    for row in tx.all(_KNOWN, {"ids": list(wanted)}):
         known.setdefault(row.account_id, set()).add(row.key)
     changed = [id for id in wanted if known.get(id or 0, set()) != wanted[id]]
     if old := [id for id in changed if id in known]:
-        tx.run(delete(account_payer).where(mine.in_(old)))
+        tx.run(delete(account_payer).where(account_payer.c.account_id.in_(old)))
     if rows := [{"account_id": id, "key": key} for id in changed for key in sorted(wanted[id])]:
         tx.run(insert(account_payer), rows)
 

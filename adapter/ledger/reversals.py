@@ -16,6 +16,8 @@ VOID = "void"
 MONEY = frozenset({"payment", "patient_payment"})
 #: Kinds that say nothing of single lines.
 _APART = frozenset({VOID, "card", "elsewhere", "balance"})
+#: What stands as `item` of an entry of 0 that tells of money counted already, before its minor units (elsewhere.py).
+TOLD = "elsewhere:"
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +39,11 @@ class Line:
     def reversed(self) -> bool:
         """Say whether nothing of it counts any more."""
         return self.taken_by is not None or self.voided_by > 0
+
+    @property
+    def worth(self) -> int:
+        """What taking it back takes back: its amount, or that of the entry of which it tells."""
+        return -int(self.item.removeprefix(TOLD)) if self.item.startswith(TOLD) else self.amount
 
 
 def pair(lines: Sequence[Line]) -> None:
@@ -105,7 +112,7 @@ def left(lines: Sequence[Line]) -> int:
             continue  # a credit of another number took it back already
         if takes is not None and takes not in lines and takes.voided_by and line.kind not in MONEY:
             continue  # what this credit took back is gone by itself
-        total += line.amount
+        total += line.worth
     return total
 
 

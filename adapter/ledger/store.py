@@ -7,7 +7,7 @@ transactions of the process behind one lock; PostgreSQL runs READ COMMITTED and 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,9 @@ class Tx:
         """Return the first column of the first row, or None."""
         return self.connection.scalar(statement)
 
-    def all(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Return all rows."""
-        return self.connection.execute(statement).all()
+    def all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """Return all rows; `values` are those of the statement's own parameters."""
+        return self.connection.execute(statement, values).all()
 
 
 class Store:

@@ -178,7 +178,7 @@ entry = Table(
     ref("payment_id", "payment", nullable=True),
     string("reference", ""),  #: keyed hash of FT1-2: two lines of one transaction
     string("likeness", ""),  #: keyed hash of what makes two lines look the same: kind, amount, code, date
-    string("item", ""),  #: keyed hash of the code: what was charged for
+    string("item", ""),  #: keyed hash of the code: what was charged for; of money counted already: reversals.TOLD
     Column("text", Sealed),  #: description: health information
     Column("at", Utc, nullable=False),
     UniqueConstraint("cause"),
@@ -344,6 +344,8 @@ payment = Table(
     UniqueConstraint("public_id"),
     UniqueConstraint("provider", "provider_ref", "account_id"),  # one payment may pay several accounts: a row each
     Index("ix_payment_account", "account_id"),
+    Index("ix_payment_request", "request_id"),
+    Index("ix_payment_card_session", "card_session_id"),
 )
 
 #: One movement told to one destination.

@@ -144,7 +144,9 @@ class HttpNotifier:
     def parse_incoming(self, url: str, body: bytes, headers: Mapping[str, str]) -> Incoming:
         """Verify and normalise what a person wrote back (ports.Listening)."""
         told = self._verified("incoming", body, headers)
-        sender, to, text = (str(told.get(name) or "") for name in ("from", "to", "text"))
+        # A text that is cut after so many UTF-16 units may end in half a sign, which nothing can store.
+        whole = (str(told.get(name) or "").encode("utf-8", "replace").decode() for name in ("from", "to", "text"))
+        sender, to, text = whole
         if not sender:
             raise Permanent("an incoming text without its sender")
         return Incoming(f"incoming/{told['id']}", sender, to, text, answered=told.get("answered") is True)

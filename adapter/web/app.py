@@ -20,6 +20,7 @@ from chartpost.adapter.flow.answering import bounced, incoming
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import record
 from chartpost.adapter.web import fhir_outcome, pages
+from chartpost.adapter.web.api.problem import Problem
 from chartpost.adapter.web.bursts import Bursts
 from chartpost.adapter.web.guard import Guard, security_headers
 from chartpost.adapter.web.health import Health
@@ -128,6 +129,8 @@ def _web_failed(request: Request, status: int, code: str) -> Response:
 def _plainly_failed(request: Request, status: int, code: str) -> Response:
     if fhir_outcome.is_fhir(request.url.path):
         return fhir_outcome.failed(status, code)
+    if request.url.path.startswith("/api/"):
+        return Problem(status, f"failed, see the log: {code}").answer()
     return PlainTextResponse(f"failed, see the log: {code}", status)
 
 

@@ -73,7 +73,7 @@ def read_date(typed: Mapping[str, str]) -> dt.date | None:
     """Return the date that was typed in three fields, None where it is none or nobody can have been born then."""
     try:
         date = dt.date(*(int(typed[name]) for name in ("year", "month", "day")))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.year >= 1880 else None
 

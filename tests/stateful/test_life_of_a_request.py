@@ -40,7 +40,7 @@ from chartpost.adapter.flow.requests.change import Edit
 from chartpost.adapter.flow.requests.wish import Wish
 from chartpost.adapter.ledger import consents, tables
 
-STORIES = int(os.environ.get("CHARTPOST_STORIES", "25"))
+STORIES = int(os.environ.get("CHARTPOST_STORIES", "40"))
 NUMBERS = st.sampled_from(sorted(ACCOUNTS))
 AMOUNTS = st.sampled_from(["25.00", "60.10", "0.01", "1.99", "399.99", "400.01", "850.00"])
 ODD_AMOUNTS = st.sampled_from(["5.00", "25.00", "60.10", "350.00", "0", "-5.00", "10.001", "2000.00", "1e9"])
@@ -179,6 +179,20 @@ class Life(RuleBasedStateMachine):
         else:
             self.pages = [*self.pages[-3:], url]
             self.did("card page")
+
+    @precondition(lambda self: any(row.state == "open" for row in self.requests()))
+    @rule(data=st.data(), part=st.sampled_from([None, None, 500, 1000]))
+    def pay(self, data: Any, part: int | None) -> None:
+        """The usual story: somebody opens the link and pays."""
+        waiting = [row for row in self.requests() if row.state == "open"]
+        try:
+            url = pay.begin(self.bench.flow, self.bench.token(data.draw(st.sampled_from(waiting))), part)
+        except (PayRefused, ChartpostError) as refused:
+            self.did(f"paying refused ({getattr(refused, 'reason', type(refused).__name__)})")
+            return
+        status, _ = self.world.other.pay(url)
+        self.world.settle_webhooks()
+        self.did(f"paid: {status}")
 
     @precondition(lambda self: self.pages)
     @rule(data=st.data(), card=st.sampled_from(["4242424242424242", "4000000000000002"]))
@@ -339,5 +353,5 @@ def test_whatever_people_payers_messages_and_clocks_do_no_cent_and_no_word_goes_
         ),
     )  # fmt: skip
     print("\n".join(f"{count:7} {what}" for what, count in sorted(TALLY.items())))
-    for needed in ("charge", "make", "card page", "pressed pay: 303", "time", "errand notify", "cancel", "settle"):
+    for needed in ("charge", "make", "card page", "paid: 303", "time", "errand notify", "errand post", "settle"):
         assert TALLY[needed], f"the stories never came to: {needed}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sqlalchemy import select
 
 from chartpost.adapter.errors import Permanent
+from chartpost.adapter.flow.asking import notify
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import record
 from chartpost.adapter.ledger import events
@@ -33,6 +34,7 @@ def take(flow: Flow, notifier: str, told: Bounce, raw: bytes) -> str:
     with flow.store.write() as tx:
         if not events.store(tx, notifier, told.event_id, told.report, told.notice, raw):
             return "it is here already"
+        notify.lock(tx, told.notice)
         wanted = notice.c.public_id == told.notice, notice.c.notifier == notifier
         found = tx.one(select(notice).where(*wanted).with_for_update())
         if found is None:

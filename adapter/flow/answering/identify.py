@@ -17,16 +17,19 @@ from sqlalchemy import Connection, func, insert, select, update
 from chartpost.adapter.flow.answering import codes, known
 from chartpost.adapter.flow.answering.known import Who
 from chartpost.adapter.flow.asking import link, notify
+from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying.view import find, language_of, locked
-from chartpost.adapter.ledger import holds
+from chartpost.adapter.ledger import consents, holds
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx
-from chartpost.adapter.ledger.tables import identity_try, visit
+from chartpost.adapter.ledger.tables import hold, identity_try, notice, request, visit
 
 VISIT = dt.timedelta(minutes=30)
 CODE = dt.timedelta(minutes=10)
 CODES_AN_HOUR, ANSWERS_A_CODE, BIRTH_ANSWERS_A_DAY = 3, 5, 5
+CODES_A_DAY = 10  #: to one number or address, whichever link they are asked for on
+BIRTH_ANSWERS = 20  #: wrong ones on all links of an account, until one is right or a person has looked
 LOCKED = "identity_locked"
 
 
@@ -62,9 +65,9 @@ def ways(flow: Flow, token: str) -> Ways:
 
 def ways_of(flow: Flow, connection: Connection, row: Any) -> Ways:
     """Return the same of a row that `find` returned: only what the facility allows and what is known."""
-    allowed, now = _allowed(flow, row), flow.store.clock()
+    allowed, now = _allowed(flow, connection, row), flow.store.clock()
     born = "date_of_birth" in allowed and any(known.birth_dates(row))
-    spent = born and _wrong_today(connection, row.id, now) >= BIRTH_ANSWERS_A_DAY
+    spent = born and bool(_birth_spent(connection, row, now))
     way = known.code_way(flow, connection, row) if "code" in allowed else None
     to = known.masked(way.channel, way.to or "") if way is not None else ""
     return Ways(born, spent, to, bool(to) and bool(_waiting(connection, row.id, now)))
@@ -79,7 +82,7 @@ def verified(flow: Flow, token: str, cookie: str) -> Who:
 
 def visitor(flow: Flow, connection: Connection, row: Any, cookie: str) -> Who:
     """Return the same for a row that `find` returned."""
-    if not cookie or row.paused == "not_me":
+    if not cookie or known.closed(connection, row):
         return ""
     own = (visit.c.token_hash == link.token_hash(cookie), visit.c.request_id == row.id)
     lasts = (visit.c.verified_at.is_not(None), visit.c.expires_at > flow.store.clock())
@@ -91,8 +94,8 @@ def by_birth_date(flow: Flow, token: str, answer: dt.date) -> Answered:
     """Compare an answer with the dates on file, the payer's and the patient's. Raises LookupError."""
     with flow.store.write() as tx:
         row = locked(tx, token)
-        wrong = _wrong_today(tx.connection, row.id, tx.now)
-        if "date_of_birth" not in _allowed(flow, row) or wrong >= BIRTH_ANSWERS_A_DAY:
+        allowed = _allowed(flow, tx.connection, row)
+        if "date_of_birth" not in allowed or _birth_spent(tx.connection, row, tx.now):
             return Answered("locked")
         # All are compared, whichever is right: time tells nothing.
         same = [(who, _same(answer.isoformat(), born)) for who, born in known.birth_dates(row)]
@@ -101,9 +104,9 @@ def by_birth_date(flow: Flow, token: str, answer: dt.date) -> Answered:
         if right:
             payer = "payer" in right or known.told_payer_only(tx.connection, row)
             return Answered("good", _enter(tx, row.id, "date_of_birth", payer=payer))
-        if wrong + 1 < BIRTH_ANSWERS_A_DAY:
+        if not (spent := _birth_spent(tx.connection, row, tx.now)):
             return Answered("wrong")
-        _lock(tx, row, f"a date of birth was answered wrongly {BIRTH_ANSWERS_A_DAY} times")
+        _lock(tx, row, f"a date of birth was answered wrongly {spent} times")
         return Answered("locked")
 
 
@@ -111,10 +114,13 @@ def send_code(flow: Flow, token: str) -> Literal["sent", "often", "nowhere"]:
     """Have a new code sent; often: there were enough within the hour. Raises LookupError."""
     with flow.store.write() as tx:
         row = locked(tx, token)
-        way = known.code_way(flow, tx.connection, row) if "code" in _allowed(flow, row) else None
+        way = known.code_way(flow, tx.connection, row) if "code" in _allowed(flow, tx.connection, row) else None
         if way is None:
             return "nowhere"
         if len(_tries(tx.connection, row.id, "code", tx.now - dt.timedelta(hours=1))) >= CODES_AN_HOUR:
+            return "often"
+        if _codes_today(tx, way) >= CODES_A_DAY:
+            _lock(tx, row, f"{CODES_A_DAY} codes went to one number or address within a day")
             return "often"
         try_id = _note(tx, row.id, "code", expires_at=tx.now + CODE)
         language = language_of(flow.facility(row.facility), row)
@@ -126,7 +132,7 @@ def by_code(flow: Flow, token: str, answer: str) -> Answered:
     """Compare what was typed with the codes that wait for an answer. Raises LookupError."""
     with flow.store.write() as tx:
         row = locked(tx, token)
-        waiting = _waiting(tx.connection, row.id, tx.now) if "code" in _allowed(flow, row) else []
+        waiting = _waiting(tx.connection, row.id, tx.now) if "code" in _allowed(flow, tx.connection, row) else []
         if not waiting:
             return Answered("late")
         said = codes.typed(answer)
@@ -147,9 +153,8 @@ def by_code(flow: Flow, token: str, answer: str) -> Answered:
 # -------------------------------------------------------------------------------------------------------------- tries
 
 
-def _allowed(flow: Flow, row: Any) -> tuple[str, ...]:
-    """Whoever has said that it is not for them is asked nothing more."""
-    return () if row.paused == "not_me" else flow.facility(row.facility).identity
+def _allowed(flow: Flow, connection: Connection, row: Any) -> tuple[str, ...]:
+    return () if known.closed(connection, row) else flow.facility(row.facility).identity
 
 
 def _tries(connection: Connection, request_id: int, kind: str, since: dt.datetime) -> list[Any]:
@@ -157,8 +162,24 @@ def _tries(connection: Connection, request_id: int, kind: str, since: dt.datetim
     return list(connection.execute(select(identity_try).where(*where).order_by(identity_try.c.id)))
 
 
-def _wrong_today(connection: Connection, request_id: int, now: dt.datetime) -> int:
-    return sum(not one.good for one in _tries(connection, request_id, "birth_answer", now - dt.timedelta(days=1)))
+def _birth_spent(connection: Connection, row: Any, now: dt.datetime) -> int:
+    """Return how many wrong dates were too many, on all links of the account; 0 while one may still try."""
+    links = select(request.c.id, request.c.public_id).where(request.c.account_id == row.account_id).subquery()
+    mine = identity_try.c.request_id.in_(select(links.c.id))
+    wrong = select(identity_try.c.at).where(mine, identity_try.c.kind == "birth_answer", identity_try.c.good.is_(False))
+    times = list(connection.scalars(wrong))
+    if sum(at > now - dt.timedelta(days=1) for at in times) >= BIRTH_ANSWERS_A_DAY:
+        return BIRTH_ANSWERS_A_DAY
+    right = connection.scalar(select(func.max(identity_try.c.at)).where(mine, identity_try.c.good))
+    locks = (hold.c.object.in_(select("request:" + links.c.public_id)), hold.c.cause == LOCKED)
+    looked = connection.scalar(select(func.max(hold.c.closed_at)).where(*locks))
+    since = max((at for at in (right, looked) if at is not None), default=None)
+    return BIRTH_ANSWERS if sum(since is None or at > since for at in times) >= BIRTH_ANSWERS else 0
+
+
+def _codes_today(tx: Tx, way: Way) -> int:
+    mine = (notice.c.purpose == "code", notice.c.recipient_key == consents.key(way.channel, str(way.to)))
+    return int(tx.scalar(select(func.count()).where(*mine, notice.c.created_at > tx.now - dt.timedelta(days=1))))
 
 
 def _waiting(connection: Connection, request_id: int, now: dt.datetime) -> list[Any]:

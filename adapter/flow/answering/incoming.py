@@ -7,6 +7,7 @@ words are in the event, sealed, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -22,6 +23,7 @@ from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, event, notice, request
 from chartpost.adapter.log import get
 from chartpost.adapter.ports import Incoming, Listening
+from chartpost.mappings import contacts
 
 log = get(__name__)
 
@@ -36,7 +38,7 @@ def incoming(
     service: object = flow.world.notifiers[notifier]
     if not isinstance(service, Listening):
         raise Permanent("this notifier takes no texts")
-    told = service.parse_incoming(url, body, headers)
+    told = _known(flow, notifier, service.parse_incoming(url, body, headers))
     found = replies.understand(told.text)
     try:
         with flow.store.write() as tx:
@@ -53,10 +55,18 @@ def incoming(
     return service.reply(answer)
 
 
+def _known(flow: Flow, notifier: str, told: Incoming) -> Incoming:
+    """Return the text with its sender as numbers are known here (E.164): not every gateway writes them so."""
+    facility = _any_facility(flow, notifier)
+    sender = contacts.e164(told.sender, facility.region if facility is not None else "")
+    return replace(told, sender=sender) if sender else told
+
+
 def _take(flow: Flow, tx: Tx, notifier: str, told: Incoming, found: Reply, body: bytes) -> str:
     """Do what the text asks for; return what is answered, "" for nothing."""
     about = _about(tx, notifier, told.sender)
     state, done = _STATE.get(found.kind), ""
+    before = consents.history(tx.connection, SMS, consents.key(SMS, told.sender), [consents.notifier(notifier)])
     if state is not None:
         words = None if found.kind is Kind.START else told.text.encode()
         word = Word(state, "reply", f"event {told.event_id}", words=words)
@@ -68,8 +78,9 @@ def _take(flow: Flow, tx: Tx, notifier: str, told: Incoming, found: Reply, body:
     _settle(
         tx, notifier, told, done or ("answered" if found.kind is Kind.HELP else "a reaction to our own text"), about
     )
-    if told.answered:
-        return ""
+    stands = consents.standing(before)
+    if told.answered or (state == REVOKED and stands is not None and stands.state == REVOKED):
+        return ""  # a machine that answers our last word with another stop hears no more
     facility = flow.facility(about.facility) if about is not None else _any_facility(flow, notifier)
     if facility is None:
         return ""

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from chartpost.adapter.flow.asking import consent, dead_ends
+from chartpost.adapter.flow.asking import consent, dead_ends, reach
 from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Way
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.ledger import states
@@ -26,9 +26,9 @@ def masked(channel: str, to: str) -> str:
 
 
 def _parties(row: Any) -> Iterator[tuple[Who, Mapping[str, Any]]]:
-    """Who pays comes first. Of a confidential visit the guarantor knows nothing, and shows nothing."""
+    """Who pays comes first. Of a confidential visit there is the patient alone, with contacts of their own."""
     if row.guarantor is None or row.patient_only:
-        yield "payer", row.patient
+        yield "payer", reach.people(row)["patient"]
     else:
         yield "payer", row.guarantor
         yield "patient", row.patient
@@ -66,6 +66,22 @@ def told(connection: Connection, request_id: int) -> list[Told]:
     where = (notice.c.request_id == request_id, notice.c.recipient.is_not(None), *sent)
     rows = connection.execute(select(*columns).where(*where).order_by(notice.c.id))
     return list(dict.fromkeys(Told(row.channel, row.recipient.decode()) for row in rows))
+
+
+def closed(connection: Connection, row: Any) -> bool:
+    """Say whether the holder of a link is asked nothing and shown nothing more, whatever they know.
+
+    So it is where somebody has said that it was not for them, and where a visit became confidential after its link went
+    to others: a guarantor knows a child's date of birth.
+    """
+    if row.paused == "not_me":
+        return True
+    if not row.patient_only:
+        return False
+    allowed = contacts(row)
+    if row.state != states.Request.CANCELLED:  # whom a person named since
+        allowed |= {Told(one["channel"], one["to"]).contact for one in (row.said or {}).get("recipients", ())}
+    return not {one.contact for one in told(connection, row.id)} <= allowed
 
 
 def told_payer_only(connection: Connection, row: Any) -> bool:
@@ -107,6 +123,8 @@ def code_way(flow: Flow, connection: Connection, row: Any) -> Way | None:
 
 def possible(flow: Flow, connection: Connection, row: Any) -> bool:
     """Say whether the holder of a link can show who they are, by anything that the facility allows."""
+    if closed(connection, row):
+        return False
     allowed = flow.facility(row.facility).identity
     if "date_of_birth" in allowed and birth_dates(row):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from chartpost.adapter.flow.asking import consent, notify, retell
 from chartpost.adapter.flow.asking.reach import Why
@@ -35,7 +35,10 @@ def follow(flow: Flow, tx: Tx, channel: str, value: str, state: str) -> None:
     key = consents.key(channel, value)
     written = select(notice.c.request_id).where(notice.c.recipient_key == key, notice.c.channel == channel)
     mine = select(account.c.key).join(request, request.c.account_id == account.c.id)
-    concerned = mine.where(request.c.state == states.Request.OPEN, request.c.id.in_(written))
+    waits = written.where(notice.c.state == states.Notice.DUE)
+    concerned = mine.where(
+        or_(request.c.id.in_(waits), and_(request.c.state == states.Request.OPEN, request.c.id.in_(written)))
+    )
     # Whoever plans or takes back a notice holds its account first.
     shelf = books.load(tx, [row.key for row in tx.all(concerned)])
     if state == consents.GRANTED:
@@ -49,7 +52,11 @@ def _block(flow: Flow, tx: Tx, channel: str, key: str) -> None:
     columns = (
         notice.c.public_id, notice.c.notifier, notice.c.recipient, account.c.source, account.c.facility,
     )  # fmt: skip
-    due = (notice.c.recipient_key == key, notice.c.channel == channel, notice.c.state == states.Notice.DUE)
+    # What staff are told is no message to a payer.
+    due = (
+        notice.c.recipient_key == key, notice.c.channel == channel, notice.c.state == states.Notice.DUE,
+        notice.c.purpose != "staff",
+    )  # fmt: skip
     rows = tx.all(
         select(*columns)
         .join(request, request.c.id == notice.c.request_id)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from chartpost.adapter.flow.asking import consent, dead_ends, quiet, reach
 from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Why
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.paying import card
 from chartpost.adapter.flow.requests import plan
 from chartpost.adapter.ledger import consents, states
 from chartpost.adapter.ledger.tables import attempt, notice
@@ -24,6 +25,8 @@ from chartpost.adapter.ledger.tables import attempt, notice
 #: Purposes of which one person gets no more than so many a week.
 CAPPED = ("request", "reminder")
 WEEK, DAY = dt.timedelta(days=7), dt.timedelta(days=1)
+#: After so long it is looked again whether a payer's money has come; slow methods take days, and may fail.
+UNDER_WAY = dt.timedelta(hours=1)
 #: A code that comes later than this is of no use any more.
 CODE_LASTS = dt.timedelta(minutes=10)
 NEVER_OPEN: Why = (
@@ -62,6 +65,8 @@ def judge(flow: Flow, connection: Connection, row: Any, now: dt.datetime) -> Ver
     """Say whether a notice may go out now; `row` is one of `notify.look`."""
     if not _wanted(flow, connection, row, now):
         return Never()
+    if row.purpose == "reminder" and card.pending(connection, [row.account_id]):
+        return Later(now + UNDER_WAY)
     if why := _why_not(flow, connection, row, now):
         return Never(why)
     if row.purpose in ("code", "staff") or (row.purpose, row.channel) == ("receipt", EMAIL):
@@ -93,8 +98,11 @@ def _wanted(flow: Flow, connection: Connection, row: Any, now: dt.datetime) -> b
     )  # fmt: skip
     if row.paused or connection.execute(later).first() is not None:
         return False
-    parts = plan.of(connection, row.request_row)
-    return plan.due_now(row.asked, parts, anchor(row.step)) > 0
+    day, parts = anchor(row.step), plan.of(connection, row.request_row)
+    days = [part.due_on.isoformat() for part in parts] or [row.due_on or day.isoformat()]
+    if day.isoformat() not in days:  # a person has moved it, or a plan has
+        return False
+    return plan.due_now(row.asked, parts, day) > 0
 
 
 def anchor(step: str) -> dt.date:
@@ -115,7 +123,7 @@ def _why_not(flow: Flow, connection: Connection, row: Any, now: dt.datetime) -> 
     if reach.whose(reach.ordered(row, order, row.said), row.channel, to) is None:
         if row.patient_only:
             return reach.NO_OWN_CONTACT
-        if row.purpose in CAPPED:  # the number is somebody else's by now, perhaps
+        if row.purpose != "code":  # the number is somebody else's by now, perhaps
             return reach.GONE
     not_allowed = consent.why_not(
         connection, flow, source=row.source, facility=row.facility, notifier=row.notifier, channel=row.channel,

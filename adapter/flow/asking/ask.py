@@ -46,7 +46,8 @@ def follow(
     if ask is None:
         if owed <= 0:
             book.window = None
-        if owed <= 0 or paying:  # what was paid late, after a request had ended, is no reason to ask again
+        waited = most is not None and book.was - book.withheld > most  # for a person, who need not look any more
+        if owed <= 0 or (paying and not waited):  # what was paid late, after a request had ended, asks nobody again
             return ""
         if most is not None and owed > most:
             book.window = None
@@ -77,9 +78,11 @@ def close(book: Book, state: states.Request) -> None:
     _withdraw_session(book, 0)
 
 
-def opens(book: Book, amount: int) -> bool:
+def opens(book: Book, amount: int, facility: Facility) -> bool:
     """Say whether an entry of `amount` minor units makes `follow` open a request, or wait to open one."""
-    return book.ask is None and book.window is None and book.balance + amount - book.withheld > 0
+    owed, most, least = book.balance + amount - book.withheld, limit(book, facility), facility.amounts.minimum
+    out = (most is not None and owed > most) or (least is not None and owed < facility.minor(least))
+    return book.ask is None and book.window is None and owed > 0 and not out
 
 
 def _wait(book: Book, now: dt.datetime, span: dt.timedelta) -> str:

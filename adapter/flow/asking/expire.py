@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select, update
 
+from chartpost.adapter.flow.asking.reach import Why
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card
-from chartpost.adapter.ledger import errands, states
+from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
-from chartpost.adapter.ledger.tables import account, card_part, card_session, request
+from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import account, card_part, card_session, notice, request
+
+#: The payer has it, or may have.
+_TOLD = (states.Notice.SENT, states.Notice.DELIVERED, states.Notice.UNKNOWN)
+EXPIRED_FIRST: Why = (
+    "expires_first", "the request has expired before the payer was told of it: the message still waits",
+    "give the request more time and resend it, or give the link to the payer by other means",
+)  # fmt: skip
 
 
 def run(flow: Flow, errand: Errand) -> None:
@@ -36,7 +47,16 @@ def lapse(flow: Flow, errand: Errand) -> None:
         if row is not None and ends is not None:
             tx.run(update(request).where(request.c.id == row.id).values(state="expired", closed_at=tx.now))
             pages = select(card_session.c.public_id).join(card_part, card_part.c.card_session_id == card_session.c.id)
+            _untold(tx, row)
             for session in tx.all(pages.where(card_part.c.request_id == row.id, card_part.c.live)):
                 errands.add(tx, "expire", session.public_id, f"expire:{session.public_id}")
         errands.done(tx, errand)
     return None
+
+
+def _untold(tx: Tx, row: Any) -> None:
+    """Say to a person that a request has ended before the payer was told of it: its message still waits."""
+    asked = notice.c.request_id == row.id, notice.c.purpose == "request"
+    found = set(tx.connection.scalars(select(notice.c.state).where(*asked)))
+    if states.Notice.DUE in found and not found & set(_TOLD):
+        holds.add(tx, f"request:{row.public_id}", *EXPIRED_FIRST)

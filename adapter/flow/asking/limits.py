@@ -17,15 +17,16 @@ REVIEW, MAXIMUM = "above_review", "above_maximum"
 def tell(flow: Flow, tx: Tx, changed: Iterable[Book]) -> None:
     """Say of accounts that were written in this transaction whether a person has to look before more is asked."""
     moved = [(f"account:{book.id}", book, *_above(flow, book)) for book in changed if book.was != book.balance]
-    for cause in (REVIEW, MAXIMUM):
-        holds.close_all(tx, [obj for obj, _, above, _ in moved if above != cause], cause)
+    holds.close_many(tx, [obj for obj, _, cause, _ in moved if not cause], (REVIEW, MAXIMUM))
     for obj, book, cause, most in moved:
         if not cause:
             continue
-        text = f"{Money(minor=ask.wanted(book), currency=book.currency)} is owed, and no more than "
-        text += f"{Money(minor=most, currency=book.currency)} is asked for without a person's word"
+        holds.close(tx, obj, MAXIMUM if cause == REVIEW else REVIEW)
+        owed = f"{Money(minor=ask.wanted(book), currency=book.currency)} is owed, and"
+        text = f"{owed} no more than {Money(minor=most, currency=book.currency)} is asked for without a person's word"
         fix = "if the amount is right, retry this hold with --yes and it is asked for; else correct it in the chart"
         if cause == MAXIMUM:
+            text = f"{owed} more than {flow.facility(book.facility).amounts.maximum} {book.currency} is never asked for"
             fix = "correct it in the chart or settle it by other means; amounts.maximum of the facility says no more"
         holds.add(tx, obj, cause, text, fix, holds.likeness(cause, book.source))
 
@@ -41,5 +42,4 @@ def _above(flow: Flow, book: Book) -> tuple[str, int]:
 
 def seen(tx: Tx, book: Book) -> None:
     """Close what waits for a person to look at the amount of an account: somebody has."""
-    for cause in (REVIEW, MAXIMUM):
-        holds.close(tx, f"account:{book.id}", cause)
+    holds.close_many(tx, [f"account:{book.id}"], (REVIEW, MAXIMUM))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from chartpost.adapter.flow.asking import allowed
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.requests import plan
+from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.tables import account, notice, notice_cover, payment, request
 from chartpost.mappings.model import Money
 
@@ -45,8 +46,9 @@ def _paid(connection: Connection, payment_id: str) -> int:
 
 
 def _due(connection: Connection, request_id: int, step: str, today: dt.date) -> int:
-    """Return what may not wait beyond today, or beyond the day that a reminder is about."""
-    asked = connection.scalar(select(request.c.asked).where(request.c.id == request_id)) or 0
+    """Return what may not wait beyond today, or beyond the day that a reminder is about; 0 once nothing is asked."""
+    its = request.c.id == request_id, request.c.state == states.Request.OPEN  # one that has expired keeps its amount
+    asked = connection.scalar(select(request.c.asked).where(*its)) or 0
     return plan.due_now(asked, plan.of(connection, request_id), max(today, allowed.anchor(step)) if step else today)
 
 

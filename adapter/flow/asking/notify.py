@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.flow.asking import allowed, consent, dead_ends, reach, wording
@@ -33,6 +33,8 @@ _PEOPLE = (
     account.c.patient, account.c.guarantor, account.c.others, account.c.stopped, account.c.patient_only,
     request.c.said,
 )  # fmt: skip
+#: Nobody got it, and nobody will.
+_NOTHING = (states.Notice.BLOCKED, states.Notice.UNDELIVERED)
 #: After so many failures in a row to reach a service a person is told; we keep trying all the same.
 TELL_AFTER = 5
 
@@ -75,14 +77,25 @@ def fall_back(flow: Flow, tx: Tx, notice_id: str, why: Why) -> None:
         same.append(notice.c.recipient_key == row.recipient_key)
     newest = tx.scalar(select(func.max(notice.c.id)).where(*same))
     if row.request_state != states.Request.OPEN or newest != row.id:
-        return None
-    way = None if named else find_way(flow, row, after=row)
+        return uncover(tx, notice_id)
+    # Where a number is not theirs any more, their new one is another way.
+    way = None if named else find_way(flow, row, after=None if why in (reach.GONE, reach.NO_OWN_CONTACT) else row)
     if way is None or way.why_not:
+        uncover(tx, notice_id)
         return holds.add(tx, f"request:{row.request_id}", *why, holds.likeness(why[0], row.source))
+    there = notice.c.recipient_key == consents.key(way.channel, way.to or ""), notice.c.state.not_in(_NOTHING)
+    if tx.one(select(notice.c.id).where(*same, *there)):
+        return uncover(tx, notice_id)  # they are told there already
     added = tell(tx, row.key, row.request_row, way, purpose=row.purpose, step=row.step)
     after = select(notice.c.id).where(notice.c.public_id == added).scalar_subquery()
     tx.run(update(notice_cover).where(notice_cover.c.notice_id == row.id).values(notice_id=after))
     return None
+
+
+def uncover(tx: Tx, notice_id: str) -> None:
+    """Leave whoever else a reminder would have spoken of to be reminded in their own time."""
+    told = select(notice.c.id).where(notice.c.public_id == notice_id).scalar_subquery()
+    tx.run(delete(notice_cover).where(notice_cover.c.notice_id == told))
 
 
 def _failed(tx: Tx, row: Any, why: Why) -> None:
@@ -117,8 +130,8 @@ def skip(tx: Tx, request_id: int, way: Way, steps: Sequence[str]) -> None:
 
 
 def lane(purpose: str, row: Mapping[str, Any]) -> str:
-    """Return the lane of a notice: requests and reminders to one person go out one after the other."""
-    return f"notify:{row['recipient_key']}" if purpose in CAPPED else f"notify:{purpose}:{row['public_id']}"
+    """Return the lane of a notice, its own: one that waits for its hour holds up no other."""
+    return f"notify:{purpose}:{row['public_id']}"
 
 
 def look(connection: Connection, notice_id: str) -> Any:
@@ -133,7 +146,8 @@ def _select(notice_id: str) -> Select[Any]:
             notice.c.recipient, notice.c.recipient_key, notice.c.staff, notice.c.state, notice.c.created_at,
             notice.c.language.label("notice_language"), notice.c.request_id.label("request_row"),
             request.c.public_id.label("request_id"), request.c.generation, request.c.state.label("request_state"),
-            request.c.asked, request.c.expires_at, request.c.language, request.c.paused,
+            request.c.account_id, request.c.asked, request.c.expires_at, request.c.due_on, request.c.language,
+            request.c.paused,
             account.c.key, account.c.source, account.c.facility, *_PEOPLE,
         )
         .join(request, request.c.id == notice.c.request_id)
@@ -177,14 +191,25 @@ def run(flow: Flow, errand: Errand) -> None:
         return None
     with flow.store.write() as tx:
         # The notice is locked before the attempt, as by the report that may come in right now.
+        lock(tx, errand.subject)
         _conclude(flow, tx, errand, sending[0], tried)
         close(tx, tried)
     return None
 
 
+def lock(tx: Tx, notice_id: str) -> None:
+    """Lock a notice, and its account before it: in this order does it whoever plans notices, or takes them back."""
+    tx.one(_select(notice_id).with_for_update(of=(account, notice)))
+
+
 def _locked(tx: Tx, notice_id: str) -> Any:
     """Return the notice; until the end of the transaction nobody stops its account, takes it back or reports on it."""
-    tx.one(_select(notice_id).with_for_update(of=(account, notice)))
+    lock(tx, notice_id)
+    row = look(tx.connection, notice_id)
+    if row is not None and row.purpose in CAPPED and tx.connection.dialect.name == "postgresql":
+        # Nor does anybody else begin to write to the same person: who comes second counts this one below the cap.
+        who = {"who": f"notify:{row.recipient_key}"}
+        tx.connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:who))"), who)
     return look(tx.connection, notice_id)  # what was committed while we waited for them counts
 
 
@@ -196,8 +221,8 @@ def _not_now(flow: Flow, tx: Tx, errand: Errand, row: Any, verdict: Verdict) -> 
     if move(tx, row.public_id, states.Notice.BLOCKED):
         if verdict.why:
             fall_back(flow, tx, row.public_id, verdict.why)
-        else:  # whoever else it would have spoken of is reminded in their own time
-            tx.run(delete(notice_cover).where(notice_cover.c.notice_id == row.id))
+        else:
+            uncover(tx, row.public_id)
     return errands.done(tx, errand)
 
 

@@ -18,7 +18,7 @@ from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.asking import wording
 from chartpost.adapter.flow.asking.segments import Size, beyond_gsm, measure
-from chartpost.adapter.flow.asking.template import CHANNELS, FIELDS, LANGUAGES, PURPOSES, Catalogue, Template, read
+from chartpost.adapter.flow.asking.template import CHANNELS, FIELDS, LANGUAGES, PURPOSES, Catalogue, Template, look
 
 #: Segments of one SMS: more are dear, and look like spam.
 MOST = 3
@@ -86,7 +86,8 @@ def configured(part: Mapping[str, Any], base: str) -> Iterator[tuple[str, str]]:
     if not isinstance(part.get("templates"), str):
         return
     try:
-        words = read(Path(part["templates"]))
+        words, problems = look(Path(part["templates"]))
+        yield from (("templates", one) for one in problems)
         with suppress(ValueError):
             found = check(Facility.model_validate(part), words, base.rstrip("/") or BASE)
             yield from (("templates", one) for one in found)

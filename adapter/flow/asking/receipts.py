@@ -61,11 +61,13 @@ def _way(flow: Flow, tx: Tx, row: Any) -> Way:
         .where(*asked, notice.c.state.in_(_OUT))
         .order_by(notice.c.id.desc())
     )
+    people = reach.ordered(row, flow.facility(row.facility).contacts, row.said)
+    # A number that the chart does not have any more may be anybody's by now.
+    sent = [one for one in sent if reach.whose(people, one.channel, one.recipient.decode()) is not None]
     if not sent:
         return notify.find_way(flow, row)
     told = next((one for one in sent if one.channel == EMAIL), sent[0])
     to = told.recipient.decode()
-    people = reach.ordered(row, flow.facility(row.facility).contacts, row.said)
     person = reach.whose(people, told.channel, to)
     address = reach.recipient(EMAIL, [person]) if person is not None else None
     if told.channel != EMAIL and address is not None:

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 from chartpost.adapter.flow.asking import allowed, notify, reach
 from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.context import Flow
-from chartpost.adapter.flow.paying import family
+from chartpost.adapter.flow.paying import card, family
 from chartpost.adapter.flow.requests import plan as plans
 from chartpost.adapter.ledger import consents, errands, holds, payers, states
 from chartpost.adapter.ledger.books import Book
@@ -94,7 +94,7 @@ def run(flow: Flow, errand: Errand) -> None:
         case = _case(flow, tx, own, policy)
         passed = [step for step in case.schedule if case.since < step.at <= tx.now]
         if passed and (wait := _remind(flow, tx, case, passed, policy)) is not None:
-            return errands.again(tx, errand, wait, "the request itself has not gone out yet")
+            return errands.again(tx, errand, wait, "the request itself has not gone out yet, or money is under way")
         following = _next(case.schedule, tx.now)
         return errands.done(tx, errand) if following is None else errands.again(tx, errand, following)
 
@@ -157,6 +157,8 @@ def _remind(flow: Flow, tx: Tx, case: _Case, passed: list[Step], policy: Reminde
     """Take the latest of the steps that have come; return when to look again where it is too early for that."""
     if case.row.paused or case.row.stopped:
         return None
+    if card.pending(tx.connection, [case.row.account_id]):
+        return tx.now + allowed.UNDER_WAY
     if over := [step for step in passed if step.name.startswith(OVER)]:
         _over(tx, case, over[-1])
     fresh = [step for step in passed if step not in over and step.name not in case.taken]
@@ -219,6 +221,6 @@ def _others(flow: Flow, tx: Tx, case: _Case, policy: Reminders) -> list[tuple[_C
         other = _case(flow, tx, tx.one(_requests().where(request.c.id == owed.request_id)), policy)
         near = [step for step in other.schedule if other.since < step.at <= until and step.name not in other.taken]
         near = [step for step in near if not step.name.startswith(OVER) and other.due(step)]
-        if near and not other.row.paused:
+        if near and not other.row.paused and not card.pending(tx.connection, [owed.account_id]):
             found.append((other, near[-1].name))
     return found

@@ -96,6 +96,7 @@ def withdrawn(tx: Tx, notice_id: str) -> bool:
     state = tx.scalar(select(notice.c.state).where(notice.c.public_id == notice_id).with_for_update())
     if state != states.Notice.DUE or interrupted(tx.connection, subject):
         return False
+    notify.uncover(tx, notice_id)
     return notify.move(tx, notice_id, states.Notice.BLOCKED)
 
 

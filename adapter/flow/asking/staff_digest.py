@@ -49,10 +49,11 @@ def run(flow: Flow, errand: Errand) -> None:
     with flow.store.write() as tx:
         if user is None or not hears(user):
             return errands.done(tx, errand)
-        last, counted = _new(tx, user, int(cursors.value(tx, mark) or 0))
+        seen = int(cursors.value(tx, mark) or 0)
+        last, counted = _new(tx, user, seen)
         if not counted:
             return errands.again(tx, errand, tx.now + LOOK)
-    told, subject = user, f"{mark}/{last}"
+    told, subject = user, f"{mark}/{seen}"  # the same however many more have opened since a mail was cut off
     tried = attempt(flow.store, subject, lambda: _send(flow, told, f"{name}-{last}", counted), repeatable=False)
     with flow.store.write() as tx:
         close(tx, tried)

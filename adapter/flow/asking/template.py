@@ -72,6 +72,14 @@ def name_of(key: Key) -> str:
 
 def read(folder: Path) -> Catalogue:
     """Return the words of a facility: those in its folder, else the shipped ones. Raises ConfigurationError."""
+    words, problems = look(folder)
+    if problems:
+        raise ConfigurationError(problems)
+    return words
+
+
+def look(folder: Path) -> tuple[Catalogue, list[str]]:
+    """Return these words as far as they can be read, and what is wrong with the files. Raises ConfigurationError."""
     problems: list[str] = []
     own: dict[Key, Template] = {}
     for path in _found(folder):
@@ -90,9 +98,7 @@ def read(folder: Path) -> Catalogue:
             if len(data) > LONGEST:
                 problems.append(f"{path}: is longer than {LONGEST} bytes; nobody reads that")
             own[key] = Template(*key, text, str(path))
-    if problems:
-        raise ConfigurationError(problems)
-    return {**shipped(), **own}
+    return {**shipped(), **own}, problems
 
 
 def _found(folder: Path) -> Iterator[Path]:

@@ -99,7 +99,7 @@ def judge(
                 "if it is to be asked for all the same: chartpost holds retry --cause old_charges --yes",
             )  # fmt: skip
     counts = opened.get(row.source)
-    if counts is None or not ask.opens(book, total) or MANY in waived:
+    if counts is None or not ask.opens(book, total, flow.facility(book.facility)) or MANY in waived:
         return None
     if counts.number >= (limits.requests_an_hour or 0):
         return hold(

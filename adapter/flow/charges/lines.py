@@ -139,7 +139,7 @@ class _Judging:
         more, line = _describe(charge, self.row.id)
         kept = elsewhere.mark(line, -charge.amount.minor)
         self.lines.append(kept)
-        more |= {"likeness": kept.likeness, "item": ""}
+        more |= {"item": kept.item}
         return None, elsewhere.NOTE, [(f"message:{self.row.id}:{charge.ordinal}", kept.kind, 0, more)]
 
     def void(self, charge: Charge, found: Correction, cause: str, more: dict[str, Any]) -> _Found:

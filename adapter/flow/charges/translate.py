@@ -42,20 +42,34 @@ BATCH, BUSY_BATCH = 10, 4
 #: What is looked at again once the rows are locked.
 _OURS = ("id", "waived", "edited_by", "edited_why")
 
+_COLUMNS = (
+    message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code, message.c.control_id,
+    message.c.type, message.c.fetched, message.c.edited, message.c.waived, message.c.edited_by, message.c.edited_why,
+    message.c.received_at, message.c.control_key,
+)  # fmt: skip
+# What every batch runs is made once (ledger/books.py).
+_WAITING = message.c.state == states.Message.RECEIVED
+_NEXT = select(*_COLUMNS).where(_WAITING).order_by(message.c.id).limit(bindparam("limit"))
+_STILL = (
+    select(*(message.c[name] for name in _OURS))
+    .where(message.c.id.in_(bindparam("ids", expanding=True)), _WAITING)
+    .with_for_update()
+)
+_DONE = (
+    update(message)
+    .where(message.c.id == bindparam("which"))
+    .values({
+        name: bindparam(f"new_{name}") for name in ("state", "reason", "map", "trace", "done_at", "shadow")
+    })
+)  # fmt: skip
+
 log = get(__name__)
 
 
 def batch(flow: Flow, limit: int = BATCH) -> int:
     """Translate the next `limit` stored messages, oldest first; return how many there were."""
     with flow.store.read() as connection:
-        columns = (
-            message.c.id, message.c.source, message.c.raw, message.c.lane, message.c.ack_code, message.c.control_id,
-            message.c.type, message.c.fetched, message.c.edited, message.c.waived, message.c.edited_by,
-            message.c.edited_why, message.c.received_at, message.c.control_key,
-        )  # fmt: skip
-        rows = connection.execute(
-            select(*columns).where(message.c.state == states.Message.RECEIVED).order_by(message.c.id).limit(limit)
-        ).all()
+        rows = connection.execute(_NEXT, {"limit": limit}).all()
     if not rows:
         return 0
     flow = flow.frozen()  # what reads a message is what it remembers
@@ -125,8 +139,7 @@ def _bug(error: Exception) -> Verdict:
 def _settle(flow: Flow, tx: Tx, readings: list[tuple[Any, Reading | Verdict]], along: Along) -> None:
     # Another process may have been faster: what it settled is not settled again, and what a person has changed since it
     # was read here is read anew.
-    ours = select(*(message.c[name] for name in _OURS)).where(message.c.id.in_([row.id for row, _ in readings]))
-    still = {tuple(row) for row in tx.all(ours.where(message.c.state == states.Message.RECEIVED).with_for_update())}
+    still = {tuple(row) for row in tx.all(_STILL, {"ids": [row.id for row, _ in readings]})}
     waiting = [(row, found) for row, found in readings if tuple(getattr(row, name) for name in _OURS) in still]
     keyed = [(row, found, _key(flow, row, found)) for row, found in waiting]
     if not keyed:
@@ -273,14 +286,6 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
     for row, verdict in verdicts:
         if verdict.state is states.Message.FETCHING:
             errands.add(tx, "fetch", str(row.id), f"fetch:{row.source}:{row.lane}")
-    statement = (
-        update(message)
-        .where(message.c.id == bindparam("which"))
-        .values(
-            state=bindparam("new_state"), reason=bindparam("new_reason"), map=bindparam("new_map"),
-            trace=bindparam("new_trace"), done_at=bindparam("new_done_at"), shadow=bindparam("new_shadow"),
-        )
-    )  # fmt: skip
     rows = [
         {
             "which": row.id, "new_state": verdict.state, "new_reason": verdict.reason, "new_trace": verdict.trace,
@@ -289,7 +294,7 @@ def _write(flow: Flow, tx: Tx, verdicts: list[tuple[Any, Verdict]]) -> None:
         }
         for row, verdict in verdicts
     ]  # fmt: skip
-    tx.run(statement, rows)
+    tx.run(_DONE, rows)
     for row, verdict in verdicts:
         if verdict.state is states.Message.HELD:
             like = holds.likeness(verdict.cause, row.source, verdict.like)

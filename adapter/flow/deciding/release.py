@@ -158,7 +158,7 @@ def overtaken(tx: Tx, row: Any, number: int) -> bool:
 
 
 def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
-    if held.cause.startswith("payer_") or held.cause == "identity_locked":
+    if wants_answer(held.cause):
         raise No("the payer said something, and telling them again is no answer: once it is settled, dismiss it")
     book = _book_of(tx, key)
     if book is None or book.ask is None or book.ask.public_id != key:
@@ -183,6 +183,11 @@ def _retry_request(flow: Flow, tx: Tx, held: Any, key: str, word: Word) -> str:
         return recipients.renew(flow, tx, book, doubtful=held.cause in IN_DOUBT)
     notify.plan(flow, tx, [book])
     return "the payer is told again"
+
+
+def wants_answer(cause: str) -> bool:
+    """Say whether a payer waits for a person's word: the same message again is none."""
+    return cause.startswith("payer_") or cause in ("identity_locked", "stop_perhaps")
 
 
 def _book_of(tx: Tx, request_id: str) -> books.Book | None:

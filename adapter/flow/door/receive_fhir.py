@@ -138,7 +138,8 @@ class FhirReceiver:
     ) -> Receipt:  # fmt: skip
         """Return the row of a Consent: what it means is read later. Its lane is its patient's. Raises Refused."""
         own = consent.get("id", "")
-        if not isinstance(own, str) or (own and not ID.fullmatch(own)) or (id and own and id != own):
+        wrong = any(one and not ID.fullmatch(one) for one in (id, own) if isinstance(one, str))
+        if not isinstance(own, str) or wrong or (id and own and id != own):
             raise Refused(400, Issue("value", "an id has 1 to 64 letters, digits, - and ., and is one", "Consent.id"))
         name = id or own or keyring().digest(raw).hex()
         lane = identities.first(self.rules.source, consented.chart(consent, around or ()))

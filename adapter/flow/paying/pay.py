@@ -80,6 +80,8 @@ def _choose(flow: Flow, token: str, amount: int | None, parts: Mapping[str, int]
         all_open = [one for one in family.of(flow, tx.connection, row) if one.account_id in ours]
         if parts is None:
             chosen = [(one, one.amount if amount is None else amount) for one in all_open if one.own]
+            if not chosen:  # it lapsed this very moment
+                raise PayRefused("not_open", view)
         else:
             chosen = [(one, parts[one.request]) for one in all_open if one.request in parts]
             if not chosen or len(chosen) < len(parts) or any(part > one.amount for one, part in chosen):

@@ -168,6 +168,7 @@ def notice_report(flow: Flow, notifier: str, url: str, body: bytes, headers: Map
     with flow.store.write() as tx:
         if not events.store(tx, notifier, told.event_id, told.report, wanted, body):
             return
+        notify.lock(tx, wanted)
         found = tx.one(
             select(notice).where(notice.c.public_id == wanted, notice.c.notifier == notifier).with_for_update()
         )

@@ -22,7 +22,7 @@ from chartpost.mappings.model import Money
 #: What is asked of a link's account, beside its request.
 _OF_ACCOUNT = (
     account.c.key, account.c.source, account.c.facility, account.c.currency, account.c.patient, account.c.guarantor,
-    account.c.patient_only, account.c.stopped, account.c.balance,
+    account.c.patient_only, account.c.stopped, account.c.balance, account.c.others,
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def view_of(flow: Flow, connection: Connection, row: Any, language: str = "") ->
         parts=facility.amounts.parts,
         part_minimum=facility.minor(facility.amounts.part_minimum) if facility.amounts.part_minimum else 0,
         due=Money(minor=plan.due_now(owed, parts, today), currency=row.currency) if parts else None,
-        waits=tuple(part for part in parts if part.due_on > today),
+        waits=plan.waiting(owed, parts, today),
         offers=plan.offers(facility, owed, today) if owed and not parts else (),
         every=facility.plans.every if facility.plans is not None else "",
         details=state != "not_me" and known.possible(flow, connection, row),

@@ -24,6 +24,7 @@ from chartpost.mappings.movement import Unwritable
 KIND = "consent"
 #: The version of FHIR that is written; a destination of another one is not told (`untold`).
 FHIR = "R4B"
+_NOT_TAKEN = (states.Posting.REFUSED, states.Posting.SHADOWED)
 #: What says whose chart an account is in.
 _WHO = ("PID-3", "Patient.reference", "Patient.identifier")
 
@@ -36,12 +37,13 @@ def ask_for(flow: Flow, tx: Tx, consent_id: int, key: str, facilities: Collectio
     )
     mine = select(request.c.account_id).where(request.c.id.in_(known))
     where = (account.c.id.in_(mine), account.c.facility.in_(list(facilities)))
-    told: set[tuple[str, ...]] = set()
+    said = tx.scalar(select(consent.c.state).where(consent.c.id == consent_id))
+    told = {who for who, last in _last(tx.connection, key).items() if last == said}
     for row in tx.all(select(*columns).where(*where).order_by(account.c.id.desc())):
         source = flow.settings.sources.get(row.source)
         for destination in source.destinations if source is not None else ():
             place = flow.settings.destinations.get(destination)
-            who = (destination, *(row.chart.get(name, "") for name in _WHO))
+            who = _who(destination, row.chart)
             if place is None or place.consents == "none" or who in told:
                 continue
             told.add(who)
@@ -53,6 +55,32 @@ def ask_for(flow: Flow, tx: Tx, consent_id: int, key: str, facilities: Collectio
             }  # fmt: skip
             tx.run(posting.insert(), [added])
             errands.add(tx, "post", posting_id, f"post:{destination}")
+
+
+def _who(destination: str, chart: Mapping[str, str]) -> tuple[str, ...]:
+    return (destination, *(chart.get(name, "") for name in _WHO))
+
+
+def _last(connection: Connection, key: str) -> dict[tuple[str, ...], str]:
+    """Return by destination and patient what was told of a number last; "" where the chart did not take it."""
+    columns = (posting.c.destination, posting.c.state, account.c.chart, consent.c.state.label("said"))
+    rows = connection.execute(
+        select(*columns)
+        .join(consent, consent.c.id == posting.c.consent_id)
+        .join(account, account.c.id == posting.c.account_id)
+        .where(consent.c.key == key)
+        .order_by(posting.c.id)
+    )
+    return {_who(row.destination, row.chart): "" if row.state in _NOT_TAKEN else row.said for row in rows}
+
+
+def overtaken(connection: Connection, posting_id: str) -> bool:
+    """Say whether what a posting of this kind tells is so no longer: who told it has said otherwise since."""
+    row = find(connection, posting_id)
+    if row is None:
+        return False
+    now = consents.standing(consents.history(connection, "sms", row.number_key, [consents.facility(row.facility)]))
+    return now is not None and now.state != row.said
 
 
 def find(connection: Connection, posting_id: str) -> Any:

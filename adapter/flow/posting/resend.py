@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from chartpost.adapter.flow.charges.typed import TYPED
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.deciding.decide import No, Release, Word, close, close_all
+from chartpost.adapter.flow.posting import preference
 from chartpost.adapter.ledger import errands, states
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import hold, posting
@@ -52,6 +53,8 @@ def _send_again(flow: Flow, tx: Tx, posting_id: str, sure: bool) -> str:
         state = states.Posting.UNKNOWN
     if not states.allowed(state, states.Posting.DUE):
         raise No(f"it is {state}; only what was refused, or is unknown, is sent again")
+    if row.kind == preference.KIND and preference.overtaken(tx.connection, posting_id):
+        raise No("it is so no longer: the person has said otherwise since, and the chart is told of that; dismiss it")
     if state is states.Posting.UNKNOWN and not sure:
         raise No(
             "the chart may have it, and would then have it twice: look at the account in the chart; "

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
+from sqlalchemy import func, select
+
 from chartpost.adapter.flow.asking import accounts, ask, limits, link, remind
 from chartpost.adapter.flow.charges import elsewhere
 from chartpost.adapter.flow.context import Flow
@@ -22,6 +24,7 @@ from chartpost.adapter.flow.requests.wish import Item
 from chartpost.adapter.ledger import acts, books, errands, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx
+from chartpost.adapter.ledger.tables import entry
 from chartpost.mappings.model import Money
 
 #: How money was paid otherwise.
@@ -103,8 +106,8 @@ def edit(flow: Flow, request_id: str, wanted: Edit, *, by: str, preview: bool = 
 def cancel(flow: Flow, request_id: str, *, by: str, why: str = "") -> Changed:
     """Withdraw an open request: what it asked for is not asked for again by the next charge. Raises No."""
     with flow.store.write() as tx:
-        _, book, asked = find.open_request(tx, request_id)
-        was = Money(minor=asked.asked, currency=book.currency)
+        _, book, _ = find.open_request(tx, request_id)
+        was = Money(minor=ask.wanted(book), currency=book.currency)  # also what was too much to be asked for at once
         book.withheld = max(0, book.balance)
         ask.close(book, states.Request.CANCELLED)
         accounts.write(flow, tx, [book])
@@ -120,8 +123,10 @@ def extend(flow: Flow, request_id: str, expires: str, *, by: str) -> Changed:
         facility = flow.facility(book.facility)
         ends = wishes.expiry(expires, tx.now, facility)
         if row.state == states.Request.EXPIRED:
-            # As much as it asked for, or what is still owed of that.
-            amount = row.asked if row.advance else min(row.asked, book.balance)
+            # As much as it asked for, less what was paid since; of what is owed no more than was not withheld.
+            amount = row.asked - _paid_since(tx, row) if row.advance else min(row.asked, ask.wanted(book))
+            if amount <= 0:
+                raise No("what it asked for is owed no more; to ask for anything else, reopen it with an amount")
             _open_again(flow, tx, row, book, amount, approved=False)
             remind.soon(tx, request_id)
         elif book.ask is None or book.ask.public_id != request_id:
@@ -271,6 +276,13 @@ def _open_again(flow: Flow, tx: Tx, row: Any, book: Book, amount: int | None, *,
     book.ask, book.window = again, None
     again.asked = ask.wanted(book)
     tx.moved("request", again.state, book.facility, book.key, request=again.public_id)
+
+
+def _paid_since(tx: Tx, row: Any) -> int:
+    """Return how many minor units were paid on the account of a request since that ended: its advance knows nothing."""
+    its = entry.c.account_id == row.account_id, entry.c.at >= row.closed_at
+    paid = select(func.sum(entry.c.amount)).where(*its, entry.c.kind.in_(books.PAYMENTS), entry.c.amount < 0)
+    return -int(tx.scalar(paid) or 0)
 
 
 def _sent(flow: Flow, tx: Tx, row: Any, *, preview: bool) -> tuple[Message, ...]:

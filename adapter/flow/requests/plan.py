@@ -59,7 +59,17 @@ def _after(first: dt.date, steps: int, every: Every) -> dt.date:
 
 def due_now(asked: int, parts: Iterable[Part], today: dt.date) -> int:
     """Return how many minor units of what is asked may not wait any longer than today; all of it without a plan."""
-    return max(0, asked - sum(part.amount for part in parts if part.due_on > today))
+    return asked - sum(part.amount for part in waiting(asked, parts, today))
+
+
+def waiting(asked: int, parts: Iterable[Part], today: dt.date) -> tuple[Part, ...]:
+    """Return what of so many minor units may wait, and until when: whoever has paid early has paid the next parts."""
+    found: list[Part] = []
+    for part in sorted((part for part in parts if part.due_on > today), reverse=True):
+        if (amount := min(part.amount, asked)) > 0:
+            found.insert(0, part._replace(amount=amount))
+            asked -= amount
+    return tuple(found)
 
 
 def offers(facility: Facility, owed: int, today: dt.date) -> tuple[tuple[Part, ...], ...]:

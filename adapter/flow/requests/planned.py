@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, select
 
@@ -59,7 +59,8 @@ def messages(flow: Flow, tx: Tx, request_id: str, *, hide: str = "") -> tuple[tu
     inside = replace(flow, store=cast(Store, _Inside(tx)))
     its = select(notice.c.public_id).join(request, request.c.id == notice.c.request_id)
     its = its.where(request.c.public_id == request_id, notice.c.recipient.is_not(None), notice.c.created_at == tx.now)
-    found = tuple(_message(inside, tx, one, hide) for one in tx.connection.scalars(its.order_by(notice.c.id)).all())
+    told = tx.connection.scalars(its.order_by(notice.c.id)).all()
+    found = tuple(message for one in told for message in _chain(inside, tx, one, hide))
     if any(not one.why_not for one in found):
         return found, ""
     waits = select(hold).where(hold.c.object == f"request:{request_id}", hold.c.state == states.Hold.OPEN)
@@ -67,15 +68,28 @@ def messages(flow: Flow, tx: Tx, request_id: str, *, hide: str = "") -> tuple[tu
     return found, why or "nobody is told"
 
 
-def _message(flow: Flow, tx: Tx, notice_id: str, hide: str) -> Message:
-    row = notify.look(tx.connection, notice_id)
+def _chain(flow: Flow, tx: Tx, notice_id: str, hide: str) -> Iterator[Message]:
+    """Yield what a notice comes to, and where it may not go out what follows by the next channel."""
+    row = SimpleNamespace(**notify.look(tx.connection, notice_id)._mapping)
+    yield (message := _message(flow, tx, row, hide))
+    while message.why_not and not (row.said or {}).get("recipients"):
+        way = notify.find_way(flow, row, after=row)
+        if way.why_not is not None or way.to is None:
+            return
+        row = SimpleNamespace(
+            **vars(row) | {"notifier": way.notifier, "channel": way.channel, "recipient": way.to.encode()}
+        )
+        yield (message := _message(flow, tx, row, hide))
+
+
+def _message(flow: Flow, tx: Tx, row: Any, hide: str) -> Message:
     to, verdict = row.recipient.decode(), allowed.judge(flow, tx.connection, row, tx.now)
     why = notify.way_to(flow, row, row.channel, to).why_not
     why = why or (verdict.why if isinstance(verdict, allowed.Never) else None)
     if why is not None:
         return Message(row.channel, row.notifier, to, "", "", 0, None, why[1], why[2])
     try:
-        said = wording.compose(flow, SimpleNamespace(**dict(row._mapping) | {"language": notify.spoken(flow, row)}))
+        said = wording.compose(flow, SimpleNamespace(**vars(row) | {"language": notify.spoken(flow, row)}))
     except Permanent as error:
         return Message(row.channel, row.notifier, to, "", "", 0, None, str(error), "see `chartpost templates check`")
     count = segments.measure(said.body).segments if row.channel == SMS else 0

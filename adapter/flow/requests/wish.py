@@ -154,7 +154,7 @@ def expiry(text: str, now: dt.datetime, facility: Facility) -> dt.datetime | Non
     if not said:
         return None if facility.request_days is None else now + dt.timedelta(days=facility.request_days)
     if not said.isascii() or not said.isdigit() or not 1 <= len(said) <= 4 or int(said) == 0:
-        raise No('an expiry is once (24 hours), days as in "30", or never')
+        raise No('an expiry is once (24 hours), 1 to 9999 days as in "30", or never')
     return now + dt.timedelta(days=int(said))
 
 

@@ -5,10 +5,33 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from chartpost.adapter import status
-from chartpost.adapter.ledger.tables import account, act, hold, message, payment, posting, request
+from chartpost.adapter.flow.answering.choices import PAYER
+from chartpost.adapter.ledger.tables import (
+    account,
+    act,
+    card_session,
+    hold,
+    message,
+    notice,
+    payment,
+    posting,
+    request,
+)
 from chartpost.adapter.web.api import shown
 from chartpost.adapter.web.api.access import Caller
 from chartpost.adapter.web.api.pages import Page, page_of
@@ -71,12 +94,12 @@ def shown_payments(connection: Connection, statement: Select[Any]) -> list[shown
 
 
 def holds(call: Call) -> shown.Holds:
-    """Return the work list. Who may see some facilities only is shown what hangs on an account of theirs."""
+    """Return the work list. Who may see some facilities only is shown what is about an account or source of theirs."""
     wanted: Page = call.query
     with call.flow.store.read() as connection:
         statement = select(hold).where(hold.c.state == "open")
         if call.caller.user.facilities:
-            statement = statement.where(hold.c.object.in_(_objects(call.caller)))
+            statement = statement.where(_waiting(call))
         rows, after = page_of(connection, statement, hold.c.id, wanted)
     return shown.Holds(items=[_hold(row) for row in rows], next=after)
 
@@ -86,8 +109,14 @@ def sees_hold(call: Call, number: int) -> bool:
     if not call.caller.user.facilities:
         return True
     with call.flow.store.read() as connection:
-        found = select(hold.c.id).where(hold.c.id == number, hold.c.object.in_(_objects(call.caller)))
+        found = select(hold.c.id).where(hold.c.id == number, _waiting(call))
         return connection.execute(found).first() is not None
+
+
+def hold_object(call: Call, number: int) -> str:
+    """Return what a hold is about, "" where there is none."""
+    with call.flow.store.read() as connection:
+        return connection.scalar(select(hold.c.object).where(hold.c.id == number)) or ""
 
 
 def _objects(who: Caller) -> Any:
@@ -99,6 +128,33 @@ def _objects(who: Caller) -> Any:
         select("payment:" + payment.c.public_id).join(account, account.c.id == payment.c.account_id).where(who.sees())
     )
     return of_accounts.union(of_requests, of_payments)
+
+
+def _waiting(call: Call) -> ColumnElement[bool]:
+    """Return the condition for what waits for somebody: what is about their accounts, or came from their sources."""
+
+    def named(noun: str) -> Any:  # looked up by its index: a ledger of years has few open holds and many messages
+        return case((hold.c.object.like(f"{noun}:%"), func.substr(hold.c.object, len(noun) + 2)))
+
+    def seen(table: Table, tables: FromClause, owner: Any) -> ColumnElement[bool]:
+        theirs = select(table.c.id).select_from(tables.join(account, account.c.id == owner))
+        return exists(theirs.where(table.c.public_id == named(table.name), call.caller.sees()))
+
+    asked = notice.join(request, request.c.id == notice.c.request_id)
+    told = posting.outerjoin(payment, payment.c.id == posting.c.payment_id)
+    return or_(
+        exists().where(account.c.id == named("account").cast(BigInteger), call.caller.sees()),
+        exists().where(message.c.id == named("message").cast(BigInteger), message.c.source.in_(_sources(call))),
+        *(seen(table, table, table.c.account_id) for table in (request, payment, card_session)),
+        seen(notice, asked, request.c.account_id),
+        seen(posting, told, func.coalesce(posting.c.account_id, payment.c.account_id)),
+    )
+
+
+def _sources(call: Call) -> list[str]:
+    """Return the sources of the facilities that the caller works for."""
+    sources = call.flow.settings.sources
+    return [name for name, source in sources.items() if source.facility in call.caller.user.facilities]
 
 
 def _hold(row: Any) -> shown.HoldShown:
@@ -119,10 +175,10 @@ def acts(call: Call) -> shown.Acts:
     return shown.Acts(items=[shown_act(row) for row in rows], next=after)
 
 
-def shown_act(row: Any) -> shown.ActShown:
-    return shown.ActShown(
-        id=row.id, by=row.by, verb=row.verb, object=row.object, note=(row.note or b"").decode(), at=row.at
-    )  # fmt: skip
+def shown_act(row: Any, *, answers: bool = False) -> shown.ActShown:
+    """Return an act. What a payer wrote is for whoever `answers` it, and stands in no list."""
+    note = (row.note or b"").decode() if answers or row.by != PAYER else ""
+    return shown.ActShown(id=row.id, by=row.by, verb=row.verb, object=row.object, note=note, at=row.at)
 
 
 def messages(call: Call) -> shown.Messages:
@@ -130,10 +186,8 @@ def messages(call: Call) -> shown.Messages:
     wanted: MessagesWanted = call.query
     names = ("source", "type", "control_id", "state", "reason", "map", "received_at", "done_at")
     statement = select(message.c.id, message.c.ack_code, *(message.c[name] for name in names))
-    places = call.caller.user.facilities
-    if places:
-        mine = [name for name, source in call.flow.settings.sources.items() if source.facility in places]
-        statement = statement.where(message.c.source.in_(mine))
+    if call.caller.user.facilities:
+        statement = statement.where(message.c.source.in_(_sources(call)))
     for name in ("source", "state"):
         if value := getattr(wanted, name):
             statement = statement.where(message.c[name] == value)
@@ -147,6 +201,9 @@ def messages(call: Call) -> shown.Messages:
 
 
 def how_it_goes(call: Call) -> shown.StatusShown:
+    """Say how the machine goes; sums of money, which are of all facilities, only to who may know of all."""
     with call.flow.store.read() as connection:
         found = status.status(connection, call.flow.settings, call.flow.store.clock())
+    if call.caller.user.facilities:
+        found |= {"payments": [], "requests": []}
     return shown.StatusShown.model_validate(found)

@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.deciding.decide import No
@@ -40,7 +41,7 @@ class ApiFace:
         for one in sorted(OPERATIONS, key=lambda one: one.path.count("{")):  # a word before what could be any
             by_path.setdefault(one.path, {})[one.method] = one
         routes = [Route(path, _Address(self, methods)) for path, methods in by_path.items()]
-        return [Mount("/api", routes=[*routes, Route("/{rest:path}", _nothing)])]
+        return [Mount("/api", app=Router(routes, default=_nothing))]
 
     async def answer(self, request: Request, one: Operation) -> Response:
         """Do what one operation does, or say why not."""
@@ -48,6 +49,7 @@ class ApiFace:
             who = caller(self._flow.settings.users, request.headers.get("authorization", ""))
             who.must(one.scope)
             body = _read(one.body, _json(await whole_body(request, _LIMIT), request)) if one.body else None
+            _no_nul(request)
             query = _read(one.query, dict(request.query_params)) if one.query else None
             call = Call(self._flow, who, request.path_params, body, query)
             found = await run_in_threadpool(one.work, call)
@@ -68,7 +70,7 @@ class _Address:
     def __init__(self, face: ApiFace, methods: dict[str, Operation]) -> None:
         self._face, self._methods = face, methods
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         one = self._methods.get("GET" if request.method == "HEAD" else request.method)
         if one is None:
@@ -79,14 +81,25 @@ class _Address:
         await response(scope, receive, send)
 
 
-async def _nothing(request: Request) -> Response:
-    return Problem(404, "there is nothing at this address", "/openapi.json lists what there is").answer()
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = Problem(404, "there is nothing at this address", "/openapi.json lists what there is").answer()
+    await answer(scope, receive, send)
+
+
+def _no_nul(request: Request) -> None:
+    """Refuse what stands in an address and cannot be in the ledger: PostgreSQL keeps no NUL in a text."""
+    if any("\x00" in value for value in request.path_params.values()):
+        raise Problem(404, "there is nothing at this address")
+    if any("\x00" in value for value in request.query_params.values()):
+        raise Problem(422, "a character that is no text (U+0000) cannot be looked for")
 
 
 def _json(body: bytes, request: Request) -> Any:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(415, "only application/json is taken")
+    if b"\\u0000" in body:  # the one way in which JSON writes it, and PostgreSQL keeps none
+        raise Problem(422, "a character that is no text (U+0000) cannot be taken")
     try:
         # No amount is ever a float.
         return json.loads(body or b"{}", parse_float=Decimal)

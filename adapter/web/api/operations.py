@@ -13,6 +13,10 @@ OPERATIONS: tuple[Operation, ...] = (
         shown.Accounts, query=reading.AccountsWanted,
     ),
     Operation(
+        "POST", "/accounts/search", "requests:read", "Show the account that has a number at a source",
+        reading.account_found, shown.AccountWhole, body=reading.AccountNamed, refusals=(404,),
+    ),
+    Operation(
         "GET", "/accounts/{account}", "requests:read", "Show an account with its lines", reading.one_account,
         shown.AccountWhole, refusals=(404,),
     ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from chartpost.adapter.ledger import sealed
 from chartpost.adapter.ledger.tables import account, act, entry, instalment, notice, payment, request
@@ -16,7 +16,7 @@ from chartpost.adapter.web.api.access import Caller
 from chartpost.adapter.web.api.books import paid, shown_act, shown_payments
 from chartpost.adapter.web.api.pages import Page, page_of, waiting
 from chartpost.adapter.web.api.problem import Problem
-from chartpost.adapter.web.api.table import Call
+from chartpost.adapter.web.api.table import Call, Taken
 from chartpost.mappings.model import Money
 
 
@@ -29,7 +29,6 @@ class RequestsWanted(Page):
 class AccountsWanted(Page):
     facility: str = ""
     source: str = ""
-    number: str = ""  #: with `source`
     owing: bool = False
 
 
@@ -70,6 +69,7 @@ def one_request(call: Call) -> shown.RequestWhole:
 
 def whole_request(call: Call, public_id: str) -> shown.RequestWhole:
     """Return one request with all that belongs to it. Raises Problem 404."""
+    answers = "requests:write" in call.caller.user.allowed
     with call.flow.store.read() as connection:
         row = _found(connection, call.caller, public_id)
         waits = waiting(connection, [f"request:{public_id}"])
@@ -90,7 +90,7 @@ def whole_request(call: Call, public_id: str) -> shown.RequestWhole:
                 )
                 for one in connection.execute(parts)
             ],
-            acts=[shown_act(one) for one in connection.execute(acts)],
+            acts=[shown_act(one, answers=answers) for one in connection.execute(acts)],
         )  # fmt: skip
 
 
@@ -144,13 +144,7 @@ def masked(recipient: str) -> str:
 def accounts(call: Call) -> shown.Accounts:
     wanted: AccountsWanted = call.query
     statement = select(account).where(call.caller.sees())
-    if wanted.number:
-        source = call.flow.settings.sources.get(wanted.source)
-        if source is None:
-            raise Problem(422, "an account's number is looked for at one source", "name it as `source`")
-        key = sealed.keyring().search(wanted.source, source.facility, wanted.number)
-        statement = statement.where(account.c.key == key)
-    elif wanted.source:
+    if wanted.source:
         statement = statement.where(account.c.source == wanted.source)
     if wanted.facility:
         statement = statement.where(account.c.facility == wanted.facility)
@@ -162,12 +156,30 @@ def accounts(call: Call) -> shown.Accounts:
     return shown.Accounts(items=[shown.AccountShown(**_account(row, asked)) for row in rows], next=after)
 
 
+class AccountNamed(Taken):
+    """An account by the number that its chart knows; a number stands in no address, where logs and proxies keep it."""
+
+    source: str
+    number: str = Field(min_length=1, max_length=250)
+
+
+def account_found(call: Call) -> shown.AccountWhole:
+    """Return the account with this number at this source. Raises Problem 404."""
+    source = call.flow.settings.sources.get(call.body.source)
+    place = source.facility if source is not None else ""
+    return _whole(call, account.c.key == sealed.keyring().search(call.body.source, place, call.body.number))
+
+
 def one_account(call: Call) -> shown.AccountWhole:
     """Return the account that the path names, with its lines. Raises Problem 404."""
     number = call.path["account"]
+    which = int(number[1:]) if number[:1] == "A" and number[1:].isdecimal() and len(number) < 19 else 0
+    return _whole(call, account.c.id == which)
+
+
+def _whole(call: Call, which: ColumnElement[bool]) -> shown.AccountWhole:
     with call.flow.store.read() as connection:
-        which = int(number[1:]) if number[:1] == "A" and number[1:].isdecimal() and len(number) < 19 else 0
-        row = connection.execute(select(account).where(account.c.id == which, call.caller.sees())).first()
+        row = connection.execute(select(account).where(which, call.caller.sees())).first()
         if row is None:
             raise Problem(404, "there is no such account here")
         lines = connection.execute(select(entry).where(entry.c.account_id == row.id).order_by(entry.c.id)).all()

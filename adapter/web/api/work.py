@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.flow.deciding.decide import Release
-from chartpost.adapter.web.api.books import sees_hold
+from chartpost.adapter.web.api.books import hold_object, sees_hold
 from chartpost.adapter.web.api.problem import Problem
 from chartpost.adapter.web.api.table import Call, Taken
 
@@ -32,7 +32,11 @@ class Released(BaseModel):
 
 
 def retry(call: Call) -> Released:
-    return _told(release.retry(call.flow, _number(call), by=call.caller.name, sure=call.body.sure))
+    """Try again. That somebody is asked for more, or told although a rule says no, is the billing office's word."""
+    number = _number(call)
+    if call.body.sure and hold_object(call, number).partition(":")[0] in ("account", "request"):
+        call.caller.must("requests:write")
+    return _told(release.retry(call.flow, number, by=call.caller.name, sure=call.body.sure))
 
 
 def dismiss(call: Call) -> Released:

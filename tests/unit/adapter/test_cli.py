@@ -93,9 +93,20 @@ def test_on_a_narrow_terminal_no_id_is_broken_and_sentences_stand_below_their_ro
     assert any(one.startswith("    fix: ") for one in lines[first:])
 
 
-def test_every_command_says_in_one_line_what_it_does(run):
-    lines = run("--help")[1].partition("Commands:\n")[2].splitlines()
+@pytest.mark.parametrize("group", ["", "request", "consents", "templates", "holds"])
+def test_every_command_says_in_one_line_what_it_does(run, group):
+    lines = run(*group.split(), "--help")[1].partition("Commands:\n")[2].splitlines()
+    assert len(lines) > 1
     assert [one for one in lines if one.endswith("...")] == []
+
+
+@pytest.mark.parametrize("name", ["requests", "notices"])
+def test_what_a_row_seldom_has_stands_below_it_so_that_it_fits_80_columns(run, ledger, monkeypatch, name):
+    from rich.console import Console
+
+    monkeypatch.setattr(shared, "screen", lambda: Console(width=80, highlight=False))
+    out = run(name, "--data", ledger)[1]
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_lists_can_be_read_while_somebody_writes(run, ledger):

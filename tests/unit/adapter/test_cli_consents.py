@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from chartpost.adapter import cli, consentfile
 from chartpost.adapter.errors import ConfigurationError
@@ -96,6 +97,30 @@ def test_what_is_unclear_is_refused_and_nothing_is_written(run, mine, arguments)
     assert words(run, mine) == []
 
 
+def test_a_number_that_is_none_is_told_so_and_not_as_one_of_a_list(run, mine):
+    _, _, err = run("consents", "show", "12", "--data", mine)
+    assert "is no phone number that can be called from US, and no e-mail address" in err
+    assert "recipient" not in err
+
+
+def test_a_table_that_is_no_text_or_not_there_is_told_in_words(run, mine, tmp_path):
+    table = tmp_path / "consents.csv"
+    table.write_bytes(b"\xff\xfe\x00")
+    _, _, err = run("consents", "import", table, "--data", mine)
+    assert "consents.csv: is no UTF-8 text; save it as CSV in UTF-8" in err
+    _, _, err = run("consents", "import", tmp_path / "none.csv", "--data", mine)
+    assert "none.csv: cannot be read: No such file or directory" in err
+
+
+def test_the_words_of_consent_fit_a_terminal_of_80_columns(run, mine, monkeypatch):
+    run("consents", "set", "+16085550111", "--granted", "--why", "a form of 4 May, in the chart", "--data", mine)
+    monkeypatch.setattr("chartpost.adapter.commands.shared.screen", lambda: Console(width=80, highlight=False))
+    for words in (("consents",), ("consents", "show", "+16085550111")):
+        _, out, _ = run(*words, "--data", mine)
+        assert "evidence: a form of 4 May, in the chart" in out
+        assert max(map(len, out.splitlines())) <= 80
+
+
 def test_a_table_is_taken_whole_and_the_same_again_changes_nothing(run, mine, tmp_path):
     table = tmp_path / "consents.csv"
     table.write_text("\ufeff" + GOOD)
@@ -135,7 +160,8 @@ BAD = [
     ("phone,state,date,evidence\n+16085550142,yes,2026-01-01,a\n6085550142,no,2026-01-01,a\n", "as in line 2"),
     ("phone,state,date\n+16085550142,granted,2026-01-01\n", "no column evidence"),
     ("state,date,evidence\ngranted,2026-01-01,form\n", "no column phone"),
-    ("phone,state,date,evidence,name\n", "columns are unknown"),
+    ("phone,state,date,evidence,name\n", "of its columns 5 is none of ours"),
+    ("phone,state,name,date,evidence,name\n", "of its columns 3, 6 are none of ours"),
     ("phone,state,date,evidence\n", "holds no line"),
     ("", "no column state"),
 ]  # fmt: skip

@@ -47,6 +47,10 @@ def test_the_shipped_words_are_all_in_order_and_each_text_has_its_length() -> No
     }  # fmt: skip
 
 
+def test_the_lengths_fit_a_terminal_of_80_columns() -> None:
+    assert max(map(len, run("check").stdout.splitlines())) <= 80
+
+
 def test_a_folder_is_looked_at_before_it_is_in_force(tmp_path: Path) -> None:
     (tmp_path / "request.sms.en.txt").write_text("{practice}: {link} {stop}\nDear {patient}")
     result = run("check", tmp_path)

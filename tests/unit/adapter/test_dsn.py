@@ -143,6 +143,17 @@ HOLIDAY = f"""
 
     I am away until Monday.
 """
+AWAY = f"""
+    Return-Path: <>
+    From: Invented Payer <payer@example.org>
+    To: {TO}
+    Auto-Submitted: auto-replied
+    Subject: Out of office
+
+    I am away until 5.6.26. In urgent matters call 608 555 0142.
+
+    500 Main Street, Springfield
+"""
 ANSWER = f"""
     From: Invented Payer <payer@example.org>
     To: pay@lakeside.example.org
@@ -157,9 +168,10 @@ ANSWER = f"""
     ("text", "code", "failed"),
     [
         (EXIM, "5.1.1", True), (QMAIL, "5.1.1", True), (NO_CODE, "", True), (REPLY_CODE, "", True),
-        (WARNING, "", False), (GREYLISTED, "4.2.0", False), (HOLIDAY, "", False), (ANSWER, "", False),
+        (WARNING, "", False), (GREYLISTED, "4.2.0", False), (HOLIDAY, "", False),
+        (AWAY, "", False), (ANSWER, "", False),
     ],
-    ids=["exim", "qmail", "no code", "reply code", "warning", "greylisted", "holiday", "an answer"],
+    ids=["exim", "qmail", "no code", "reply code", "warning", "greylisted", "holiday", "away", "an answer"],
 )  # fmt: skip
 def test_servers_without_reports_are_understood_and_people_are_no_servers(text, code, failed):
     found = dsn.read(mail(text))

@@ -54,7 +54,7 @@ class TestTexts(NotifierContract):
         )  # fmt: skip
 
     def notifier(self, service: HttpService) -> HttpNotifier:
-        return HttpNotifier(service.url, [SECRET], self.channel, idempotent=self.idempotent, timeout=0.5)
+        return HttpNotifier(service.url, [SECRET], self.channel, idempotent=self.idempotent, timeout=2)
 
     def reports(self) -> list[Report]:
         means = {
@@ -199,6 +199,8 @@ def test_what_a_person_wrote_comes_signed_and_what_we_sent_cannot_be_sent_back_a
     ):
         with pytest.raises(Permanent):
             notifier.parse_incoming(url, *signed(wrong))
+    cut = notifier.parse_incoming(url, *signed(told | {"text": "STOP \ud83d", "from": "+16085550148\udc00"}))
+    assert (cut.sender, cut.text) == ("+16085550148?", "STOP ?"), "half a sign at the end keeps no stop from counting"
     assert json.loads(notifier.reply("¡Hecho!")[1]) == {"reply": "¡Hecho!"}
     assert notifier.reply("") == ("application/json", b"{}")
 

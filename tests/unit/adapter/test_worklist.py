@@ -138,6 +138,17 @@ def test_what_is_proposed_for_a_stop_or_a_silent_engine_is_what_a_retry_asks_for
     assert "retry" not in proposed(show(bench, refused)), "the payer may simply try again"
 
 
+def test_an_amount_under_review_may_be_asked_for_and_whoever_wants_an_answer_is_not_told_again(bench):
+    with bench.store.write() as tx:
+        for cause in ("above_review", "above_maximum"):
+            holds.add(tx, "account:1", cause, "a test", "look")
+        for cause in ("payer_question", "payer_wrote", "identity_locked", "stop_perhaps"):
+            holds.add(tx, "request:R1", cause, "a test", "look")
+    assert proposed(show(bench, 1)).splitlines()[0] == "chartpost holds retry H1 --yes"
+    for number in range(2, 7):
+        assert "retry" not in proposed(show(bench, number))
+
+
 def test_of_what_is_done_nothing_is_proposed(bench):
     bench.take(dft(line("ZB", "1.00")))
     release.dismiss(bench.store, 1, by="anna", why="billed by hand")

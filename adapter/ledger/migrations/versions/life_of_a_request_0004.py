@@ -148,6 +148,8 @@ def upgrade() -> None:
         batch_op.create_unique_constraint(
             "uq_payment_provider_provider_ref_account_id", ["provider", "provider_ref", "account_id"]
         )
+    op.create_index("ix_payment_request", "payment", ["request_id"])
+    op.create_index("ix_payment_card_session", "payment", ["card_session_id"])
     with op.batch_alter_table("posting") as batch_op:
         batch_op.add_column(sa.Column("consent_id", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("account_id", sa.BigInteger(), nullable=True))

@@ -6,12 +6,18 @@ from typing import Any, get_args
 
 import pytest
 from apis import ROLES, Api
+from pydantic import ValidationError
+from sqlalchemy import exc
+from starlette.testclient import TestClient
 from workbench import Workbench, configuration, dft, line
 
-from chartpost.adapter.ledger import tables
+from chartpost.adapter.flow.answering import choices
+from chartpost.adapter.ledger import holds, tables
 from chartpost.adapter.users import Scope, User
 from chartpost.adapter.web.api import describe
+from chartpost.adapter.web.api.face import ApiFace
 from chartpost.adapter.web.api.operations import OPERATIONS
+from chartpost.adapter.web.app import internal_app
 from chartpost.adapter.web.openapi import document
 
 
@@ -59,9 +65,11 @@ def test_every_role_may_do_what_its_scopes_say_and_nothing_else(api, name):
 
 
 def test_a_token_may_be_given_less_than_its_role_and_never_more(bench):
-    api = Api(bench, desk={"role": "billing", "scopes": ["requests:read", "audit:read"]})
+    api = Api(bench, desk={"role": "billing", "scopes": ["requests:read"]})
     assert api.get("/me", "desk")["scopes"] == ["requests:read"]
     assert api("GET", "/payments", "desk").status_code == 403
+    with pytest.raises(ValidationError, match="the role billing may not audit:read"):
+        Api(bench, desk={"role": "billing", "scopes": ["requests:read", "audit:read"]})
 
 
 def test_every_scope_belongs_to_a_role_and_to_an_address():
@@ -85,10 +93,11 @@ def test_a_request_is_shown_with_its_account_its_messages_and_its_payments(api):
 
 def test_an_account_is_found_by_its_number_at_its_source_and_shows_its_lines(api):
     number = api.bench.one(tables.account).number.decode()
-    [one] = api.get("/accounts", source="all", number=number)["items"]
-    assert api.get("/accounts", source="copay", number=number)["items"] == []
-    assert api("GET", "/accounts", params={"number": number}).status_code == 422, "a number alone is of no place"
-    whole = api.get(f"/accounts/{one['id']}")
+    whole = api("POST", "/accounts/search", json={"source": "all", "number": number}).json()
+    for source in ("copay", "nowhere"):
+        assert api("POST", "/accounts/search", json={"source": source, "number": number}).status_code == 404
+    assert api("GET", "/accounts", params={"number": number}).status_code == 422, "an address would keep it"
+    assert whole == api.get(f"/accounts/{whole['id']}")
     assert [(entry["kind"], entry["amount"]["minor"]) for entry in whole["entries"]] == [("charge", 4500)]
 
 
@@ -124,6 +133,67 @@ def test_who_works_for_some_facilities_knows_of_no_other(bench):
         assert api(method, path, "hill", **({"json": {}} if method == "POST" else {})).status_code == 404, path
 
 
+def test_whoever_works_for_some_facilities_has_the_work_list_of_these_and_of_no_other(bench):
+    clinic = configuration().facilities["lakeside"]
+    places = {name: {"role": "billing", "facilities": [name]} for name in ("hill", "lakeside")}
+    api = Api(bench, **places)
+    bench.use(bench.flow.settings.model_copy(update={"facilities": {"lakeside": clinic, "hill": clinic}}))
+    api.again()
+    held = bench.take(dft(line("ZZ", "1.00"), account="Z-1"))
+    bench.take(dft(line("CG", "45.00")))
+    bench.pay(1500)
+    about = [f"message:{held.id}", f"request:{bench.request().public_id}", "account:1", "event:of-nobody"]
+    made = (tables.notice, tables.card_session, tables.payment)
+    about += [f"{table.name}:{bench.rows(table)[0].public_id}" for table in made]
+    with bench.store.write() as tx:
+        row = {"payment_id": 1, "destination": "chart", "kind": "payment", "state": "held", "control_id": "1"}
+        times = {"created_at": tx.now, "changed_at": tx.now}
+        tx.run(tables.posting.insert(), [row | times | {"public_id": "P1"}])
+        for obj in [*about[1:], "posting:P1"]:
+            holds.add(tx, obj, "a_cause", "something waits", "do something")
+    everything = {one["object"]: one["id"] for one in api.get("/holds")["items"]}
+    mine = {one["object"] for one in api.get("/holds", "lakeside")["items"]}
+    assert mine == everything.keys() - {"event:of-nobody"}
+    assert mine > {"posting:P1", f"message:{held.id}"}
+    assert api.get("/holds", "hill")["items"] == []
+    for obj, id in everything.items():
+        assert api("POST", f"/holds/{id}/dismiss", "hill", json={"why": "not mine"}).status_code == 404, obj
+    done = api("POST", f"/holds/{everything['posting:P1']}/dismiss", "lakeside", json={"why": "done"})
+    assert done.status_code == 200
+
+
+def test_how_it_goes_says_sums_of_money_only_to_whoever_may_know_of_all_facilities(bench):
+    api = Api(bench, hill={"role": "auditor", "facilities": ["lakeside"]})
+    bench.take(dft(line("CG", "45.00")))
+    bench.pay(1500)
+    whole, mine = api.get("/status", "auditor"), api.get("/status", "hill")
+    assert (len(whole["payments"]), whole["requests"][0]["asked_minor"]) == (2, 3000)
+    assert (mine["payments"], mine["requests"]) == ([], [])
+
+
+def test_a_ledger_that_does_not_answer_is_told_as_a_problem_too(api, monkeypatch):
+    def away():
+        raise exc.OperationalError("SELECT", {}, Exception("down"))
+
+    client = TestClient(internal_app(lambda: None, ApiFace(api.bench.flow).routes()))
+    with monkeypatch.context() as broken:
+        broken.setattr(api.bench.store, "read", away)
+        answer = client.get("/api/requests", headers={"authorization": "Bearer token-of-billing-here"})
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert answer.json()["detail"].startswith("failed, see the log: ")
+
+
+def test_a_payers_own_words_are_shown_beside_the_request_to_whoever_may_answer_and_in_no_list(api):
+    choices.say(api.bench.flow, api.bench.token(), "question", "Why does the knee cost so much?")
+    path = f"/requests/{api.bench.request().public_id}"
+    for name, words in (("billing", "Why does the knee cost so much?"), ("auditor", "")):
+        [asked] = api.get(path, name)["acts"]
+        assert (asked["by"], asked["verb"], asked["note"]) == ("payer", "question", words)
+    for name in ("administrator", "auditor"):
+        assert "knee" not in api("GET", "/acts", name).text
+        assert [one["verb"] for one in api.get("/acts", name)["items"]] == ["question"]
+
+
 def test_a_clinician_with_billing_permission_sees_their_own_patients_only(api):
     assert api.get("/requests", "own")["items"] == []
     with api.bench.store.write() as tx:
@@ -142,6 +212,7 @@ def test_a_clinician_with_billing_permission_sees_their_own_patients_only(api):
         (b"[" * 100_000, "application/json", 400),
         (b"a=b", "application/x-www-form-urlencoded", 415),
         (b"[]", "application/json", 422),
+        (b'{"why": "a\\u0000b"}', "application/json", 422),
         (b'{"why": "x", "more": 1}', "application/json", 422),
         (b'{"why": "' + b"x" * 300_000 + b'"}', "application/json", 413),
     ],
@@ -157,6 +228,13 @@ def test_what_is_not_there_and_what_is_not_done_there_are_told_apart(api):
     assert api("GET", "/nothing").status_code == 404
     answer = api("DELETE", "/requests")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+def test_what_no_database_can_keep_is_refused_in_an_address_too(api):
+    for path in ("/requests/R%00", "/accounts/A1%00", "/requests/%00/link"):
+        assert api("GET", path, "administrator").status_code == 404, path
+    for path, name in (("/requests", "state"), ("/payments", "facility"), ("/messages", "source"), ("/acts", "by")):
+        assert api("GET", path, "administrator", params={name: "a\x00b"}).status_code == 422, path
 
 
 def test_a_refusal_never_repeats_what_was_sent(api):

@@ -8,7 +8,7 @@ import pytest
 from apis import Api
 from workbench import Workbench, configuration, dft, line
 
-from chartpost.adapter.ledger import tables
+from chartpost.adapter.ledger import holds, tables
 from chartpost.adapter.policy import Amounts
 
 
@@ -122,6 +122,13 @@ def test_only_the_billing_office_approves_what_is_above_the_limit(api):
     assert api("POST", "/requests", "own", json=said).status_code == 403
     assert api("POST", "/requests", "own", json={"account": "A1"}).status_code == 409, "it waits for a look"
     assert api("POST", "/requests", json=said).status_code == 201
+
+
+def test_only_the_billing_office_has_a_hold_about_money_tried_again_against_a_rule(api):
+    with api.bench.store.write() as tx:
+        holds.add(tx, "account:1", "above_review", "it is much", "look at it")
+    for name, status in (("integrator", 403), ("billing", 200)):
+        assert api("POST", "/holds/H1/retry", name, json={"sure": True}).status_code == status
 
 
 @pytest.mark.parametrize("name", ["hill", "own"])

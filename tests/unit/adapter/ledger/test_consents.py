@@ -63,6 +63,8 @@ def test_what_a_record_repeats_is_no_new_row(store):
     assert _allowed(store) == GRANTED
     assert _say(store, Word(REVOKED, "chart", "M2"), Word(GRANTED, "csv", "x.csv:2")) == 2
     assert _allowed(store) == GRANTED, "a record may take back what a record said"
+    assert [_say(store, Word(REVOKED, "page", "R1")) for _ in range(3)] == [1, 0, 0], "a button pressed once more"
+    assert [_say(store, Word(GRANTED, "staff", "a form")), _say(store, Word(REVOKED, "page", "R1"))] == [1, 1]
 
 
 def test_what_is_left_out_of_the_ledger_changes_nothing(store):

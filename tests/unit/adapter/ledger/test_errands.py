@@ -6,8 +6,9 @@ import datetime as dt
 import threading
 
 import pytest
+from sqlalchemy import event
 
-from chartpost.adapter.ledger import errands, tables
+from chartpost.adapter.ledger import errands, gathering, tables
 
 
 def add(store, kind="notify", subject="R1", lane="lane", due=None):
@@ -181,3 +182,25 @@ def test_an_errand_that_is_to_look_again_is_due_now_and_what_it_waited_for_is_ov
     found = rows(store)
     assert [(row.subject, row.state) for row in found] == [("R1", "due"), ("R2", "due")]
     assert {row.due_at for row in found} == {row.done_at for row in found} == {store.clock()}
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_was_done_is_not_looked_through_for_what_is_open(store):
+    plans = []
+
+    def explain(connection, cursor, statement, values, context, many):
+        if statement.startswith(("SELECT errand", "UPDATE errand")):
+            found = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values[0] if many else values)
+            plans.extend(row[3] for row in found if " errand" in row[3])
+
+    add(store)
+    event.listen(store.engine, "before_cursor_execute", explain)
+    assert heads(store) == ["R1"]
+    with store.write() as tx:
+        errands.move(tx, "notify", "R1", "lane", tx.now)
+        errands.look_again(tx, "notify", "R1", "lane")
+        gathering.save(tx, {"A": gathering.Window(tx.now, tx.now)})
+        assert list(gathering.load(tx, ["A"])) == ["A"]
+    assert errands.claim_next(store, "lane") is not None
+    assert len(plans) >= 7
+    assert [plan for plan in plans if "INDEX" not in plan and "PRIMARY KEY" not in plan] == []

@@ -94,6 +94,12 @@ PERSONAL = ("Silvia", "Sample", "Ada", "Knee", "1980", "2015", "0101", "ada@", "
 # ------------------------------------------------------------------------------------------------------- who is it
 
 
+@pytest.mark.parametrize("typed", ["9" * 20, "-" + "9" * 20, "9" * 5000, "1e9", "\x00", "٢٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠"])
+@pytest.mark.parametrize("name", ["year", "month", "day"])
+def test_a_number_that_no_calendar_has_is_no_date(name, typed):
+    assert visit_pages.read_date({"year": "1980", "month": "1", "day": "31", name: typed}) is None
+
+
 def test_before_the_check_no_page_says_anything_of_anybody(bench, client, link):
     bench.pay(2000)
     pages = [

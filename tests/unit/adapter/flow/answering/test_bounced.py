@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 from starlette.testclient import TestClient
 from workbench import Workbench, configuration, dft, line, unique
@@ -14,7 +14,7 @@ from workbench import Workbench, configuration, dft, line, unique
 from chartpost.adapter.errors import ChartpostError, Permanent
 from chartpost.adapter.flow.answering import bounced
 from chartpost.adapter.flow.asking import dead_ends
-from chartpost.adapter.ledger import contact_facts, tables
+from chartpost.adapter.ledger import books, contact_facts, tables
 from chartpost.adapter.settings import Mail, Plugin, Settings
 from chartpost.adapter.web.app import web_app
 
@@ -144,6 +144,26 @@ def test_copies_that_come_at_the_same_moment_count_once(bench: Workbench) -> Non
         said = list(pool.map(bring, range(4)))
     assert sorted(said) == ["", *["it is here already"] * 3]
     assert (len(bench.rows(tables.event)), bench.holds()) == (1, ["notice_undelivered"])
+
+
+def test_a_mail_that_comes_back_while_somebody_works_on_the_account_waits_for_them_and_counts(bench: Workbench) -> None:
+    """Both want the account and its notice: on PostgreSQL who took them the other way round would be thrown out."""
+    notice = mailed(bench)
+    mail = dsn(f"bounce+{notice.public_id}@lakeside.example.org")
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with bench.store.write() as tx:
+            books.load(tx, [bench.one(tables.account).key])
+            brought = pool.submit(bounced.piped, bench.flow, "mail", mail)
+            while tx.connection.dialect.name == "postgresql":
+                with bench.store.read() as connection:
+                    if connection.scalar(waits):
+                        break
+            tx.one(select(tables.notice).with_for_update())
+        assert brought.result(10) == ""
+    assert bench.one(tables.notice).state == "undelivered"
 
 
 def test_what_names_no_notice_of_this_notifier_is_kept_and_changes_nothing(bench: Workbench) -> None:

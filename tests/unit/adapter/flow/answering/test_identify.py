@@ -13,7 +13,10 @@ from sqlalchemy import update
 from workbench import LINK_KEY, configuration, dft, line
 
 from chartpost.adapter.flow.answering import codes, identify, known
-from chartpost.adapter.ledger import tables
+from chartpost.adapter.flow.asking import ask as asking
+from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.paying import view
+from chartpost.adapter.ledger import books, tables
 
 BORN, OTHER = dt.date(1980, 1, 31), dt.date(1980, 1, 30)
 CHILD = dt.date(2015, 6, 1)
@@ -100,6 +103,45 @@ def test_after_five_wrong_dates_the_right_one_opens_nothing_until_a_day_is_over_
     assert identify.by_birth_date(bench.flow, token, BORN).outcome == "good"
 
 
+def test_four_guesses_a_day_come_to_an_end_too_until_a_person_has_looked(bench, token):
+    for _ in range(5):
+        outcomes = [identify.by_birth_date(bench.flow, token, OTHER).outcome for _ in range(4)]
+        bench.clock.advance(days=2)
+    assert outcomes == ["wrong"] * 3 + ["locked"]
+    assert bench.holds() == ["identity_locked"]
+    assert identify.by_birth_date(bench.flow, token, BORN).outcome == "locked"
+    release.dismiss(bench.store, bench.one(tables.hold).id, by="ana", why="talked to the payer")
+    assert identify.by_birth_date(bench.flow, token, BORN).outcome == "good"
+    assert identify.by_birth_date(bench.flow, token, OTHER).outcome == "wrong", "and counted anew"
+
+
+def test_all_links_of_an_account_count_together(bench, token):
+    for _ in range(3):
+        identify.by_birth_date(bench.flow, token, OTHER)
+    with bench.store.write() as tx:
+        tx.run(update(tables.request).values(state="cancelled"))
+        book = books.load(tx, [bench.one(tables.account).key])
+        asking.follow(next(iter(book.values())), LINK_KEY, tx.now, bench.flow.facility("lakeside"))
+        books.flush(tx, book.values())
+    assert bench.token() != token
+    outcomes = [identify.by_birth_date(bench.flow, one, OTHER).outcome for one in (bench.token(), token)]
+    assert outcomes == ["wrong", "locked"]
+    assert identify.by_birth_date(bench.flow, bench.token(), BORN).outcome == "locked"
+
+
+def test_nobody_gets_more_than_ten_codes_a_day_whichever_links_ask_for_them(bench, token):
+    bench.take(dft(line("CO", "10.00"), account="A-2"))
+    people(bench, patient=party(PHONE, MAIL, born=BORN))
+    sent = []
+    for _ in range(4):
+        sent += [identify.send_code(bench.flow, one) for one in (token, bench.token()) for _ in range(3)]
+        bench.clock.advance(hours=1)
+    assert sent == ["sent"] * 10 + ["often"] * 14
+    assert "identity_locked" in bench.holds(), "and a person hears of it"
+    bench.clock.advance(hours=24)
+    assert identify.send_code(bench.flow, token) == "sent"
+
+
 def test_right_answers_do_not_lock_anybody_out(bench, token):
     assert {identify.by_birth_date(bench.flow, token, BORN).outcome for _ in range(8)} == {"good"}
 
@@ -127,6 +169,28 @@ def test_of_a_confidential_visit_the_guarantors_date_opens_nothing(bench, token)
     people(bench, patient=party(PHONE, born=CHILD), guarantor=party(SECOND, born=BORN), patient_only=True)
     assert identify.by_birth_date(bench.flow, token, BORN).outcome == "wrong"
     assert identify.by_birth_date(bench.flow, token, CHILD).outcome == "good"
+
+
+def test_a_link_that_the_guarantor_has_opens_nothing_once_the_visit_is_confidential_whatever_they_know(bench, token):
+    family = {"patient": party(SECOND, born=CHILD), "guarantor": party(PHONE, born=BORN, role="guarantor", given="Ada")}
+    people(bench, **family)
+    cookie = identify.by_birth_date(bench.flow, token, CHILD).cookie
+    assert identify.verified(bench.flow, token, cookie) == "payer"
+    people(bench, **family, patient_only=True)
+    assert identify.verified(bench.flow, token, cookie) == "", "who was let in before is out"
+    assert not identify.ways(bench.flow, token)
+    assert not view.look(bench.flow, token).details
+    assert identify.by_birth_date(bench.flow, token, CHILD).outcome == "locked"
+    assert identify.send_code(bench.flow, token) == "nowhere"
+
+
+def test_of_a_confidential_visit_no_code_goes_to_a_number_that_somebody_else_has_too(bench, token):
+    mother = party(MAIL, role="household", given="Ada")
+    people(bench, patient=party(PHONE, MAIL, born=CHILD), others={"household": mother})
+    assert identify.ways(bench.flow, token).code == "s•••@h•••"
+    people(bench, patient_only=True)
+    assert identify.ways(bench.flow, token).code == ""
+    assert identify.send_code(bench.flow, token) == "nowhere"
 
 
 # --------------------------------------------------------------------------------------------------------------- codes

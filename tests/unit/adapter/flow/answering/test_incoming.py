@@ -13,6 +13,7 @@ from workbench import configuration, dft, line
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.flow.answering import incoming, optout
 from chartpost.adapter.flow.asking import consent
+from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.ledger import consents, tables
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word
 from chartpost.adapter.notifiers.twilio import TwilioNotifier
@@ -110,11 +111,35 @@ def test_stop_counts_at_once_and_takes_back_what_is_due(bench, heard):
     assert words == dict.fromkeys(("notifier:sms", "facility:lakeside"), ("revoked", "reply", b"stop please"))
 
 
+@pytest.mark.parametrize("number", ["16085550142", "608 555 0142", "(608) 555-0142", "+1 608-555-0142"])
+def test_a_stop_counts_however_a_gateway_writes_the_number(bench, heard, number):
+    bench.take(dft(line("CG", "45.00"), phone=PHONE[2:]))
+    heard("STOP", number)
+    assert bench.one(tables.notice).state == "blocked"
+    assert allowed(bench) is not None
+
+
 def test_the_same_text_told_again_changes_nothing_and_is_not_answered_again(bench, heard):
     assert heard("STOP", id="SM1")
     assert heard("STOP", id="SM1") == ""
     assert len(bench.rows(tables.consent)) == 2
     assert len(bench.rows(tables.event)) == 1
+
+
+def test_a_machine_that_answers_our_last_word_with_a_stop_of_its_own_is_not_answered_without_end(bench, heard):
+    bench.take(dft(line("CG", "45.00"), phone=PHONE[2:]))
+    automatic = "I am driving. Reply STOP to get no more of these"
+    assert heard(automatic)
+    assert heard(automatic) == ""
+    assert heard("START")
+    assert heard("STOP")
+
+
+def test_what_may_be_a_stop_is_not_answered_by_writing_once_more(bench, heard):
+    bench.take(dft(line("CG", "45.00"), phone=PHONE[2:]))
+    heard("wrong number")
+    (number,) = [row.id for row in bench.rows(tables.hold) if row.cause == "stop_perhaps"]
+    assert not release.retry(bench.flow, number, by="anna").done
 
 
 def test_the_chart_repeats_its_yes_and_a_stop_stands(bench, heard):

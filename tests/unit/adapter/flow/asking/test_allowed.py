@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shutil
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +25,8 @@ from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.asking import allowed, notify, quiet
 from chartpost.adapter.flow.asking.reach import Way
-from chartpost.adapter.ledger import books, tables
+from chartpost.adapter.ledger import books, errands, tables
+from chartpost.adapter.ledger.errands import claim
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import Sent
 
@@ -192,6 +196,50 @@ def test_one_number_gets_no_more_than_the_cap_within_a_week(clinic: Any, other: 
     live.clock.advance(seconds=1)
     assert (went(live), states(live)) == (2, ["out", "out"])
     assert len(other.texts("+1" + phone)) == 2
+
+
+def test_a_request_that_expires_while_the_service_is_away_is_told_to_a_person(bench: Workbench) -> None:
+    bench.take(dft(line("CG", "40.00", "ECHO"), account=unique("Q")))
+    ends = bench.clock() + dt.timedelta(days=1)
+    with bench.store.write() as tx:
+        row = bench.request()
+        tx.run(tables.request.update().values(expires_at=ends))
+        errands.add(tx, "lapse", row.public_id, f"lapse:{row.public_id}", ends)
+    bench.clock.advance(days=1)
+    bench.work("lapse")
+    assert bench.holds() == ["expires_first"]
+
+
+def test_what_waits_for_its_turn_does_not_hide_that_another_request_will_expire_first(clinic: Any, phone: str) -> None:
+    live = clinic("2026-05-04 12:00", messages_a_week=1)
+    owing(live, phone)
+    owing(live, phone)
+    went(live)
+    last = owing(live, phone)
+    with live.store.write() as tx:
+        tx.run(tables.request.update().where(tables.request.c.id == last.id).values(expires_at=at("2026-05-05 12:00")))
+    assert (went(live), states(live), live.holds()) == (1, ["out", "due", "blocked"], ["expires_first"])
+
+
+def test_of_two_processes_that_write_to_one_number_at_once_the_second_counts_the_first(
+    clinic: Any, phone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = clinic("2026-05-04 12:00", messages_a_week=1)
+    owing(live, phone)
+    owing(live, phone)
+    both, look = threading.Barrier(2), allowed.written
+
+    def looks(*args: Any) -> Any:
+        found = look(*args)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1)  # the other one has looked too, and neither has begun; or it has to wait for us
+        return found
+
+    monkeypatch.setattr(allowed, "written", looks)
+    items = [claim(live.store, int(found.key)) for found in live.due("notify")]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda item: notify.run(live.flow, item), items))
+    assert sorted(states(live)) == ["due", "out"]
 
 
 def test_two_numbers_have_a_cap_each(clinic: Any, phone: str) -> None:

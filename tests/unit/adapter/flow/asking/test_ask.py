@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from workbench import LINK_KEY, MAY, configuration
 
 from chartpost.adapter.facility import Facility
@@ -127,12 +129,29 @@ def test_an_open_request_follows_at_once_whatever_is_gathered():
 
 
 def test_whether_an_entry_would_open_a_request_is_known_before_it_is_made():
-    assert ask.opens(book(0), 1)
-    assert not ask.opens(book(-500), 500), "it only uses up a credit"
-    assert not ask.opens(book(4000, asked=4000), 1000)
+    assert ask.opens(book(0), 1, clinic())
+    assert not ask.opens(book(-500), 500, clinic()), "it only uses up a credit"
+    assert not ask.opens(book(4000, asked=4000), 1000, clinic())
     made = book(0)
     gathered(made, 4000)
-    assert not ask.opens(made, 1000), "it was counted when the gathering began"
+    assert not ask.opens(made, 1000, clinic()), "it was counted when the gathering began"
+
+
+@given(
+    balance=st.integers(-200, 400), withheld=st.integers(0, 100), amount=st.integers(1, 400),
+    least=st.none() | st.integers(1, 300), most=st.none() | st.integers(1, 300), review=st.none() | st.integers(1, 300),
+)  # fmt: skip
+def test_it_is_known_as_well_where_little_waits_for_more_and_much_for_a_person(
+    balance, withheld, amount, least, most, review
+):
+    assume(least is None or most is None or least <= most)
+    limits = {"minimum": least, "maximum": most, "review_above": review}
+    place = clinic(amounts=Amounts(**{name: one and Decimal(one) / 100 for name, one in limits.items()}))
+    made = book(balance)
+    made.withheld = max(0, min(withheld, balance))
+    known = ask.opens(made, amount, place)
+    made.balance += amount
+    assert (ask.follow(made, LINK_KEY, MAY, place) == "request opened") == known
 
 
 # ------------------------------------------------------------------------------------- amounts that people set

@@ -213,7 +213,7 @@ def test_a_confidential_patient_who_shares_the_households_number_is_told_by_nobo
 # ------------------------------------------------------------------------------------- what the chart says meanwhile
 
 
-def test_a_reminder_to_a_number_that_has_left_the_chart_is_not_sent(bench: Workbench) -> None:
+def test_a_reminder_to_a_number_that_has_left_the_chart_goes_to_the_new_one_alone(bench: Workbench) -> None:
     clinic = Clinic(bench)
     bench.take(charge())
     clinic.write(tables.notice, state="sent")
@@ -225,8 +225,9 @@ def test_a_reminder_to_a_number_that_has_left_the_chart_is_not_sent(bench: Workb
     bench.take(adt(number=GUARANTOR))
     bench.work("notify")
     assert bench.one(tables.notice, public_id=notice).state == "blocked"
-    assert bench.holds() == ["no_contact"]
-    assert bench.rows(tables.attempt) == []
+    old, new = bench.rows(tables.notice, purpose="reminder")
+    assert (new.recipient.decode(), new.step) == (GUARANTOR, old.step)
+    assert [row.subject for row in bench.rows(tables.attempt)] == [f"notice:{new.public_id}"]
 
 
 def named(clinic: Clinic, *to: str) -> None:

@@ -61,6 +61,9 @@ def test_a_reminder_of_several_accounts_names_the_sum(bench: Workbench) -> None:
         cover = {"notice_id": row.id, "request_id": second.id, "step": "due-3 2026-05-07"}
         tx.run(tables.notice_cover.insert(), [cover])
     assert named(bench, reminder) == "100.50 USD"
+    with bench.store.write() as tx:
+        tx.run(tables.request.update().where(tables.request.c.id == second.id).values(state="expired"))
+    assert named(bench, reminder) == "90.00 USD"
 
 
 def test_a_receipt_names_what_one_payment_brought_to_all_accounts(bench: Workbench) -> None:

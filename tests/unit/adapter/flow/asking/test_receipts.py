@@ -198,6 +198,18 @@ def test_who_paid_by_a_link_that_was_handed_over_gets_it_by_the_usual_way(shop: 
     assert len(mail.mails) == 1
 
 
+def test_a_receipt_does_not_go_to_a_number_that_the_chart_has_no_more(shop: Workbench, other: Any, phone: str) -> None:
+    request, new = owing(shop, phone=phone), f"41455502{next(_last):02d}"
+    shop.work("notify")
+    with shop.store.write() as tx:
+        row = shop.one(tables.account)
+        people = {**row.patient, "contacts": [{"kind": "phone", "value": f"+1{new}", "mobile": True}]}
+        tx.run(tables.account.update().values(patient=people))
+    shop.pay(request.asked)
+    shop.work("notify")
+    assert [len(other.texts(f"+1{number}")) for number in (phone, new)] == [1, 1]
+
+
 def test_an_account_that_nobody_is_written_to_about_gets_none(shop: Workbench, mail: MailServer) -> None:
     request = owing(shop, email="payer@example.org")
     shop.work("notify")

@@ -24,12 +24,13 @@ from chartpost.adapter.errors import Permanent
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.asking import accounts, quiet, remind
 from chartpost.adapter.flow.deciding.decide import No
-from chartpost.adapter.flow.requests import plan
+from chartpost.adapter.flow.paying import record
+from chartpost.adapter.flow.requests import change, plan
 from chartpost.adapter.ledger import books, errands, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.policy import Reminders
-from chartpost.adapter.ports import Sent
+from chartpost.adapter.ports import EventType, PaymentEvent, Sent
 
 _last = iter(range(10, 96))
 CHICAGO = ZoneInfo("America/Chicago")
@@ -103,6 +104,32 @@ def test_whoever_has_paid_hears_no_more(clinic: Any, other: Any, phone: str) -> 
     live.pay(4000)
     through(live, 30)
     assert (reminders(live), live.holds("open")) == ([("due-3 2026-05-14", "out")], [])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_while_money_is_under_way_nobody_is_reminded_nor_a_person_told_and_if_it_fails_they_are(
+    clinic: Any, phone: str, fails: bool
+) -> None:
+    live = clinic()
+    request = owing(live, phone)
+    through(live, 6)
+    with live.store.write() as tx:
+        page = {
+            "public_id": unique("C"), "account_id": request.account_id, "request_id": request.id, "provider": "card",
+            "state": "complete", "amount": 4000, "currency": "USD", "success_url": "", "cancel_url": "",
+            "expires_at": tx.now, "created_at": tx.now,
+        }  # fmt: skip
+        number = tx.run(tables.card_session.insert().returning(tables.card_session.c.id), [page]).scalar_one()
+        part = {"account_id": request.account_id, "request_id": request.id, "amount": 4000, "live": False}
+        tx.run(tables.card_part.insert(), [part | {"card_session_id": number}])
+    through(live, 20, hours=12)
+    assert (reminders(live), live.holds()) == ([], [])
+    kind = EventType.FAILED if fails else EventType.PAID
+    money = (unique("pi_"), 4000, "USD") if not fails else ()
+    record.take(live.flow, "card", PaymentEvent(unique("evt_"), kind, live.clock(), page["public_id"], "", *money), b"")
+    through(live, 2)
+    went = [step for step, state in reminders(live) if state == "out"]
+    assert (went, live.holds()) == ((["due+7 2026-05-14"], ["reminders_over"]) if fails else ([], []))
 
 
 def test_without_a_policy_nobody_is_reminded(clinic: Any, phone: str) -> None:
@@ -333,8 +360,60 @@ def test_a_reminder_that_is_no_longer_wanted_leaves_the_other_account_its_own(cl
     assert reminders(live) == [("due-3 2026-05-14", "blocked"), ("due-3 2026-05-16", "out")]
 
 
+@pytest.mark.parametrize("how", ["stopped", "other recipients"])
+def test_a_reminder_that_may_not_go_out_leaves_the_other_account_its_own(clinic: Any, phone: str, how: str) -> None:
+    live = clinic(quiet={"hours": "09:00-20:00"}, reminders={**POLICY, "on": False, "before": [3], "after": []})
+    first = owing(live, phone)
+    live.clock.advance(days=2)
+    owing(live, phone)
+    live.clock.advance(hours=11)
+    live.work("notify")
+    live.clock.advance(days=4, hours=13)  # ten in the morning of the 11th: quiet
+    live.work("notify", "remind")
+    assert len(live.rows(tables.notice_cover)) == 1
+    if how == "stopped":
+        with live.store.write() as tx:
+            mine = tables.account.c.id == first.account_id
+            tx.run(tables.account.update().where(mine).values(stopped="deceased"))
+    else:
+        change.edit(live.flow, first.public_id, change.Edit(recipients="+13125550197"), by="anna")
+    through(live, 4, hours=6)
+    assert live.rows(tables.notice_cover) == []
+    assert reminders(live) == [("due-3 2026-05-14", "blocked"), ("due-3 2026-05-16", "out")]
+
+
+def test_a_reminder_that_waits_goes_to_the_new_number_when_the_chart_has_another(clinic: Any, other: Any) -> None:
+    old, new = (f"77355501{next(_last):02d}" for _ in range(2))
+    live = clinic(quiet={"hours": "09:00-20:00"}, reminders={**POLICY, "on": False, "before": [3], "after": []})
+    account = unique("Q")
+    owing(live, old, account=account)
+    live.clock.advance(hours=11)
+    live.work("notify")
+    live.clock.advance(days=6, hours=13)
+    live.work("notify", "remind")
+    live.take(dft(line("CG", "5.00", "XRAY"), account=account, phone=new))
+    live.clock.advance(hours=11)
+    live.work("notify")
+    assert [len(other.texts("+1" + number)) for number in (old, new)] == [1, 1]
+    assert (reminders(live), live.holds()) == ([("due-3 2026-05-14", "blocked"), ("due-3 2026-05-14", "out")], [])
+
+
+def test_a_reminder_that_waits_is_dropped_when_a_person_moves_the_due_date(clinic: Any, phone: str) -> None:
+    live = clinic(quiet={"hours": "09:00-20:00"})
+    request = owing(live, phone)
+    live.clock.advance(hours=11)
+    live.work("notify")
+    live.clock.advance(days=6, hours=13)
+    live.work("notify", "remind")
+    assert reminders(live) == [("due-3 2026-05-14", "due")]
+    change.edit(live.flow, request.public_id, change.Edit(due_on=dt.date(2026, 6, 30)), by="anna")
+    live.clock.advance(hours=11)
+    live.work("notify")
+    assert reminders(live) == [("due-3 2026-05-14", "blocked")]
+
+
 def test_two_processes_at_once_send_one_reminder(clinic: Any, other: Any, phone: str) -> None:
-    live = clinic()
+    live, before = clinic(), len(other.texts("+1" + phone))
     requests = [owing(live, phone), owing(live, phone)]
     live.work("notify")
     live.clock.advance(days=7)
@@ -345,7 +424,7 @@ def test_two_processes_at_once_send_one_reminder(clinic: Any, other: Any, phone:
     live.work("notify")
     assert len(reminders(live)) == 1
     assert len(live.rows(tables.notice_cover)) == 1
-    assert len(other.texts("+1" + phone)) == 3
+    assert len(other.texts("+1" + phone)) == before + 3
 
 
 # ----------------------------------------------------------------------------------------------- what always holds

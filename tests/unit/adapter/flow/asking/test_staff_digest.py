@@ -12,7 +12,7 @@ from mailserver import MailServer
 from workbench import Workbench
 
 from chartpost.adapter.flow.asking import staff_digest
-from chartpost.adapter.ledger import errands, holds, tables
+from chartpost.adapter.ledger import cursors, errands, holds, tables
 
 DESK: dict[str, Any] = {"role": "billing", "tell": ["holds"], "email": "desk@staff.example.org"}
 
@@ -140,3 +140,22 @@ def test_while_the_mail_server_is_away_it_is_tried_again(bench: Workbench, mail:
     bench.work("staff_digest")
     assert len(mail.mails) == 1
     assert bench.holds() == ["no_phone"]
+
+
+def test_a_mail_that_was_cut_off_is_not_sent_again_because_more_has_come_meanwhile(
+    bench: Workbench, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(bench, mail)
+    opened(bench, "no_phone")
+
+    def die(*_: Any) -> None:
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cursors, "put", die)  # the mail is out, and nobody has written that down
+        with pytest.raises(SystemExit):
+            bench.work("staff_digest")
+    errands.release_leases(bench.store)
+    opened(bench, "late", of="posting")
+    bench.work("staff_digest")
+    assert (len(mail.mails), bench.holds()) == (1, ["no_phone", "late", "staff_not_told"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from workbench import Workbench, dft, line
 
 from chartpost.adapter.flow.charges import corrections
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.requests import change
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.reversals import Line, pair
 from chartpost.mappings import mapfile
@@ -75,6 +77,29 @@ def test_what_a_credit_took_back_before_is_not_taken_back_twice(correcting):
     assert balance(bench) == 0
     bench.take(dft(line("VD", "", ref="C1")))
     assert balance(bench) == 0, "the charge behind the credit was voided too"
+
+
+def test_a_void_of_a_payment_that_a_person_here_had_recorded_too_makes_it_owed_again(correcting):
+    bench = correcting()
+    bench.take(dft(line("CG", "100.00", "A", ref="T1")))
+    name = bench.request().public_id
+    change.settle(bench.flow, name, method="cheque", amount=Decimal("30.00"), by="anna")
+    bench.take(dft(line("PY", "-30.00", ref="T2")))
+    assert balance(bench) == 7000
+    bench.take(dft(line("VD", "", ref="T2")))
+    assert (balance(bench), bench.request().asked, entries(bench)[-1]) == (10000, 10000, ("void", 3000))
+    bench.take(dft(line("VD", "", ref="T2")))
+    bench.take(dft(line("PY", "-30.00", ref="T3")))
+    assert balance(bench) == 7000, "the cheque bounced once, and then there was another"
+
+
+def test_a_void_of_a_charge_leaves_a_payment_under_its_number_that_was_recorded_here(correcting):
+    bench = correcting()
+    bench.take(dft(line("CG", "100.00", "A", ref="T1"), line("CG", "50.00", "B", ref="T2")))
+    change.settle(bench.flow, bench.request().public_id, method="cash", amount=Decimal("30.00"), by="anna")
+    bench.take(dft(line("PY", "-30.00", ref="T1")))
+    bench.take(dft(line("VD", "", ref="T1")))
+    assert (balance(bench), entries(bench)[-1]) == (2000, ("void", -10000))
 
 
 def test_a_void_sent_twice_takes_back_once(correcting):

@@ -20,6 +20,7 @@ from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.flow.charges.restate import SKEW, holds
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.requests import change
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.store import Store
@@ -198,6 +199,17 @@ def test_what_a_person_recorded_as_paid_otherwise_is_in_doubt_until_the_chart_st
     assert (balance(bench), bench.holds()) == (2500, ["balance_in_doubt"])
     bench.take(message(3500, MAY + 4 * HOUR))
     assert balance(bench) == 3500, "the chart has stated what is owed since, and its figure counts"
+
+
+def test_what_a_person_recorded_before_the_chart_stated_what_is_owed_in_all_is_not_taken_back(bench):
+    stating(bench)
+    bench.take(message(4000, MAY))
+    name = bench.request().public_id
+    change.settle(bench.flow, name, method="cash", amount=Decimal("10.00"), by="anna")
+    bench.take(message(2500, MAY + HOUR))
+    with pytest.raises(No, match="chart has told"):
+        change.unsettle(bench.flow, name, amount=Decimal("10.00"), by="anna")
+    assert balance(bench) == 2500
 
 
 def told(state: str, changed: dt.datetime, *, paid_at: dt.datetime = MAY, rendered: bool = True, waits: bool = False):

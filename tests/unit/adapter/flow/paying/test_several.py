@@ -367,6 +367,20 @@ def test_when_one_of_the_requests_lapses_the_page_for_all_is_closed(live):
     assert live.one(tables.card_session).state == "expired"
 
 
+def test_a_request_that_lapses_while_somebody_presses_is_told_so_and_no_page_is_made_of_nothing(bench):
+    """The clock goes on between the looks of one transaction."""
+    policy(bench, request_days=1)
+    (one,) = owe(bench, "40.00")
+    token, before, after = bench.token(one), one.expires_at - dt.timedelta(seconds=1), one.expires_at
+    for looks in range(8):
+        times = iter([before] * looks)
+        bench.store.clock = lambda times=times: next(times, after)
+        with pytest.raises((pay.PayRefused, KeyError)) as caught:  # there is no provider here
+            pay.begin(bench.flow, token)
+        assert getattr(caught.value, "reason", "not_open") == "not_open"
+    assert {row.amount for row in bench.rows(tables.card_session)} <= {4000}
+
+
 def test_money_for_a_page_that_was_closed_still_counts_for_each_account(bench):
     """The payer pressed the button while one of the requests was cancelled in another tab."""
     one, two = owe(bench, "40.00", "25.00")

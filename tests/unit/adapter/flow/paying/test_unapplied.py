@@ -114,6 +114,19 @@ def test_a_part_that_was_paid_for_a_request_that_was_withdrawn_leaves_the_rest_w
 # ------------------------------------------------------------------------------------------------------------ two tabs
 
 
+def test_what_waited_for_a_person_to_look_is_asked_for_once_a_late_payment_has_made_it_less(bench):
+    use(bench, request_days=1, amounts=Amounts(review_above=Decimal(500)))
+    bench.take(dft(line("CG", "100.00", "A")))
+    late = bench.request()
+    bench.clock.advance(days=2)
+    bench.work("lapse")
+    bench.take(dft(line("CG", "450.00", "B")))
+    assert (bench.request().state, "above_review" in bench.holds()) == ("expired", True)
+    bench.pay(10000, request=late)
+    assert (bench.request().state, bench.request().asked) == ("open", 45000)
+    assert "above_review" not in bench.holds()
+
+
 def test_a_request_that_is_cancelled_while_its_page_is_open_in_another_tab_can_be_paid_no_more(live, other):
     live.take(dft(line("CG", "40.00", "A"), account=unique("U")))
     token, asked = live.token(), live.request()

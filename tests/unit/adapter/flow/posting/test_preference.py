@@ -155,6 +155,41 @@ def test_what_the_chart_refuses_waits_for_a_person_who_may_send_it_again(live, o
     assert live.one(tables.posting).control_id == f"{posting.public_id}-2"
 
 
+def test_who_says_the_same_again_is_told_to_the_chart_once(live, other, asked):
+    for origin in ("reply", "page", "service", "page"):
+        say(live, PHONE, origin=origin)
+    live.work("post", "deliver")
+    assert len(live.rows(tables.posting)) == 1
+    for state in (GRANTED, GRANTED, REVOKED):
+        say(live, PHONE, state)
+    live.work("post", "deliver")
+    assert [row.state for row in live.rows(tables.posting)] == ["accepted"] * 3
+    assert other.chart(asked)["texts"] == {PHONE: False}
+
+
+def test_what_the_chart_refused_is_told_again_when_it_is_said_again(live, other):
+    live.use(telling(other, chart="hl7"))
+    live.take(dft(line("CG", "45.00", unique()), account=unique("C"), phone=PHONE[2:]))  # the clinic knows nobody
+    for _ in range(2):
+        say(live, PHONE)
+        live.work("post", "deliver")
+    assert len(live.rows(tables.posting)) == 2
+
+
+def test_a_word_that_is_so_no_longer_is_not_sent_again(live, other, asked):
+    other.call("/_control/clinic/next?answer=silence")
+    say(live, PHONE)
+    live.work("post", "deliver")
+    say(live, PHONE, GRANTED)
+    live.work("post", "deliver")
+    first = live.rows(tables.posting)[0]
+    assert first.state == "unknown"
+    again = resend.resend(live.flow, first.public_id, by="anna", sure=True)
+    assert (again.done, "so no longer" in again.text) == (False, True)
+    live.work("post", "deliver")
+    assert other.chart(asked)["texts"] == {PHONE: True}
+
+
 def test_silence_is_a_question_for_a_person(live, other, asked):
     other.call("/_control/clinic/next?answer=silence")
     say(live, PHONE)

@@ -227,6 +227,16 @@ def test_what_was_withdrawn_is_not_asked_for_by_the_next_charge_and_its_page_tak
     refused(lambda: cancel(bench.flow, name, by="anna"), "cancelled", "reopen")
 
 
+def test_who_withdraws_a_request_is_told_of_all_that_is_not_asked_for_any_more(bench):
+    policy(bench, amounts=Amounts(review_above=Decimal(150)))
+    name = asked(bench)
+    bench.take(dft(line("CG", "100.00", "X")))
+    assert (bench.request().asked, bench.holds()) == (15000, ["above_review"])
+    done = cancel(bench.flow, name, by="anna")
+    assert done.text == "withdrawn; 200.00 USD are not asked for any more"
+    assert (bench.one(tables.account).withheld, bench.holds()) == (20000, [])
+
+
 def test_the_card_page_of_a_withdrawn_request_is_closed(bench):
     name = asked(bench)
     under_way(bench)
@@ -334,6 +344,39 @@ def test_an_expired_request_that_is_extended_is_open_again_with_its_link_and_its
     refused(lambda: extend(bench.flow, name, "soon", by="anna"), "an expiry")
 
 
+def test_what_was_paid_after_a_request_had_expired_is_not_asked_for_again_when_it_is_extended(bench):
+    policy(bench, request_days=1)
+    name = asked(bench)
+    edit(bench.flow, name, Edit(amount=Decimal("60.00")), by="anna")
+    row = bench.request()
+    bench.clock.advance(days=2)
+    bench.work("lapse")
+    bench.pay(4000, request=row)
+    extend(bench.flow, name, "1", by="anna")
+    assert (bench.request().asked, bench.one(tables.account).withheld) == (2000, 4000)
+    bench.clock.advance(days=2)
+    bench.work("lapse")
+    bench.pay(2000, request=row)
+    refused(lambda: extend(bench.flow, name, "1", by="anna"), "owed no more", "reopen")
+
+
+@pytest.mark.parametrize("through_us", [True, False])
+def test_what_was_paid_of_an_advance_after_it_had_expired_is_not_asked_for_again(bench, through_us):
+    policy(bench, request_days=1, amounts=Amounts(higher=True))
+    name = asked(bench, "10.00")
+    edit(bench.flow, name, Edit(amount=Decimal("200.00")), by="anna")
+    bench.pay(3000)
+    row = bench.request()
+    bench.clock.advance(days=2)
+    bench.work("lapse")
+    if through_us:
+        bench.pay(5000, request=row)
+    else:
+        bench.take(dft(line("PY", "-50.00", ref="7")))
+    extend(bench.flow, name, "1", by="anna")
+    assert (bench.request().asked, bench.request().advance) == (12000, 12000)
+
+
 # ------------------------------------------------------------------------------------------------------------ resend
 
 
@@ -426,10 +469,19 @@ def test_no_more_is_settled_than_is_owed_and_nothing_that_is_no_amount(bench):
 def test_what_the_chart_then_tells_of_the_same_money_counts_no_second_time(bench):
     name = asked(bench)
     settle(bench.flow, name, method="cash", amount=Decimal("30.00"), by="anna")
-    bench.take(dft(line("PY", "-30.00"), control_id="P1"))
+    bench.take(dft(line("PY", "-30.00", ref="76"), control_id="P1"))
     assert (bench.one(tables.account).balance, bench.request().asked, bench.holds()) == (7000, 7000, [])
     bench.take(dft(line("PY", "-30.00", ref="77"), control_id="P2"))
     assert (bench.one(tables.account).balance, bench.request().asked) == (4000, 4000), "the next one is another"
+
+
+@pytest.mark.parametrize("ref", ["", "76"])
+def test_what_the_chart_tells_of_it_twice_waits_for_a_person_as_any_other_line_that_is_sent_again(bench, ref):
+    name = asked(bench)
+    settle(bench.flow, name, method="cash", amount=Decimal("30.00"), by="anna")
+    for control_id in ("P1", "P2"):
+        bench.take(dft(line("PY", "-30.00", ref=ref), control_id=control_id))
+    assert (bench.one(tables.account).balance, bench.holds()) == (7000, ["same_line"])
 
 
 def test_two_lines_of_one_message_are_told_apart(bench):
@@ -462,6 +514,16 @@ def test_a_settlement_by_mistake_is_taken_back_once_and_what_the_chart_then_tell
     assert bench.request().asked == 7000, "it is no echo of what was taken back"
 
 
+def test_what_is_taken_back_of_an_advance_is_asked_for_again(bench):
+    policy(bench, amounts=Amounts(higher=True))
+    name = asked(bench)
+    edit(bench.flow, name, Edit(amount=Decimal(300)), by="anna")
+    settle(bench.flow, name, method="cash", amount=Decimal(150), by="anna")
+    assert bench.request().asked == 15000
+    done = unsettle(bench.flow, name, amount=Decimal(150), by="anna")
+    assert ("raised from 150.00 to 300.00" in done.text, bench.request().asked) == (True, 30000)
+
+
 def test_what_the_chart_has_told_of_is_not_taken_back_here(bench):
     name = asked(bench)
     settle(bench.flow, name, method="cash", amount=Decimal(30), by="anna")
@@ -489,7 +551,7 @@ def test_of_each_amount_the_chart_can_tell_as_often_as_a_person_said_it_and_each
 ACTS = ("edit", "cancel", "reopen", "settle", "extend", "charge", "credit", "pay", "pause", "resume", "lapse", "make")
 
 
-@given_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 12000)), max_size=12), higher=st.booleans())
 def test_whatever_people_do_in_whatever_order_no_cent_is_asked_for_twice_or_lost(bench, steps, higher):
     policy(bench, amounts=Amounts(higher=higher), request_days=30)

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from workbench import MAY, Workbench, dft, line
 
+from chartpost.adapter.flow.answering import optout
 from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.requests.change import cancel
 from chartpost.adapter.flow.requests.make import Item, Wish, facility_of, make, preview
 from chartpost.adapter.ledger import tables
+from chartpost.adapter.ledger.consents import REVOKED, Word
 from chartpost.adapter.policy import Amounts, Quiet
 from chartpost.adapter.settings import Mail
 from chartpost.adapter.users import User
@@ -118,6 +120,21 @@ def test_where_nobody_may_be_written_to_the_preview_says_why_and_the_link_is_the
         True,
     )
     assert make(bench.flow, Wish("A1"), by="anna").link
+
+
+def test_where_the_first_channel_may_not_be_used_the_preview_shows_what_goes_out_by_the_next(bench):
+    bench.take(dft(line("CG", "10.00"), phone="(608) 555-0101~^NET^Internet^silvia@example.org"))
+    cancel(bench.flow, bench.request().public_id, by="ben")
+    policy(bench, notifiers=("sms", "mail"), mail=MAIL, quiet=Quiet(hours=None))
+    with bench.store.write() as tx:
+        optout.take(
+            bench.flow, tx, "sms", "+16085550101", Word(REVOKED, "staff", "call", "anna"), facilities=["lakeside"]
+        )
+    seen = preview(bench.flow, Wish("A1"), by="anna")
+    assert [(one.channel, one.to, bool(one.why_not), bool(one.text)) for one in seen.messages] == [
+        ("sms", "+16085550101", True, False), ("email", "silvia@example.org", False, True),
+    ]  # fmt: skip
+    assert seen.why_nobody == ""
 
 
 def test_a_recipient_whom_no_notifier_can_write_to_is_shown_with_the_reason_beside_one_who_is_told(bench):

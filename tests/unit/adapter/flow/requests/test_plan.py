@@ -14,6 +14,7 @@ from workbench import configuration, dft, line, unique
 
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.deciding.decide import No
+from chartpost.adapter.flow.paying import view
 from chartpost.adapter.flow.requests import plan
 from chartpost.adapter.flow.requests.plan import Part
 from chartpost.adapter.ledger import tables
@@ -94,6 +95,16 @@ def test_whoever_pays_early_owes_the_later_parts_only() -> None:
     assert plan.due_now(12500 + 4000, parts, TODAY) == 4000, "what is charged later does not wait"
 
 
+@given(asked=st.integers(0, 20000), total=st.integers(6, 20000), late=st.integers(-1, 8))
+def test_what_may_wait_and_what_may_not_add_up_to_what_is_asked(asked: int, total: int, late: int) -> None:
+    parts, today = plan.split(total, 6, TODAY, "week"), TODAY + dt.timedelta(weeks=late)
+    waits = plan.waiting(asked, parts, today)
+    assert sum(part.amount for part in waits) + plan.due_now(asked, parts, today) == asked
+    assert all(0 < part.amount <= parts[part.number - 1].amount and part.due_on > today for part in waits)
+    assert [part.number for part in waits] == sorted(part.number for part in waits)
+    assert waits[1:] == parts[len(parts) - len(waits) + 1 :][: len(waits)], "the next ones are paid first"
+
+
 @given(owed=st.integers(0, 10**7), most=st.integers(2, 60), least=st.integers(1, 5000), every=EVERY)
 def test_what_is_offered_is_within_the_policy(owed: int, most: int, least: int, every: Any) -> None:
     place = facility(most=most, least=str(least / 100), every=every)
@@ -124,6 +135,18 @@ def test_a_payer_chooses_once_and_pressing_twice_is_choosing_once(bench: Any) ->
         plan.choose(bench.flow, bench.token(), 3)
     [act] = bench.rows(tables.act)
     assert (act.by, act.verb, act.object) == ("payer", "plan", f"request:{bench.request().public_id}")
+
+
+def test_the_page_shows_no_more_to_wait_for_than_is_still_asked(bench: Any) -> None:
+    configured(bench, most=4)
+    owing(bench, "100.00")
+    plan.choose(bench.flow, bench.token(), 4)
+    bench.pay(6000)
+    shown = view.look(bench.flow, bench.token())
+    assert shown is not None
+    assert shown.due is not None
+    assert [part.amount for part in shown.waits] == [1500, 2500]
+    assert (shown.owed.minor, shown.due.minor) == (4000, 0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, -2])
