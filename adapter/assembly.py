@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from chartpost.adapter import figures, plugins
 from chartpost.adapter.dropfolder import DropFolder
-from chartpost.adapter.flow.asking import template
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.door import found
 from chartpost.adapter.flow.door.notified import Subscriptions
 from chartpost.adapter.flow.door.receive import SourceRules
 from chartpost.adapter.flow.posting import post
 from chartpost.adapter.flow.posting.reconciliations import Reconciliations
+from chartpost.adapter.flow.wording import template
 from chartpost.adapter.keys import Keys
 from chartpost.adapter.ledger.intake import Intake
 from chartpost.adapter.ledger.store import Store, sqlite_url

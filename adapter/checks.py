@@ -387,7 +387,7 @@ def _reads_balance(loaded: object) -> bool:
 
 def templates(file: YamlFile, problems: Problems) -> None:
     """A facility's own words must be there and say nothing that they may not, in languages that we speak."""
-    from chartpost.adapter.flow.asking import proofread
+    from chartpost.adapter.flow.wording import proofread
 
     for name, part in _section(file, "facilities").items():
         for key, text in proofread.configured(part, str(part.get("pay_url") or file.data.get("public_url") or "")):

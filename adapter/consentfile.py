@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from chartpost.adapter import mail_address
 from chartpost.adapter.errors import ConfigurationError
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED
 from chartpost.mappings.contacts import e164
 

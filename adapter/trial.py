@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter import assembly, checks
-from chartpost.adapter.flow.asking import wording
 from chartpost.adapter.flow.charges import reading, translate
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.wording import compose as wording
 from chartpost.adapter.keys import Keys
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.columns import micros

@@ -21,11 +21,11 @@ from chartpost.adapter import log as logs
 from chartpost.adapter.doors import Doors, url_of
 from chartpost.adapter.errors import ConfigurationError, Transient
 from chartpost.adapter.flow import TRANSLATE, worker
-from chartpost.adapter.flow.asking import staff_digest
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.door import poll_fhir
 from chartpost.adapter.flow.gate import Gate
 from chartpost.adapter.flow.posting import receipt
+from chartpost.adapter.flow.telling import staff_digest
 from chartpost.adapter.keys import data_keys
 from chartpost.adapter.ledger import consents, errands, identities, sealed
 from chartpost.adapter.ledger.intake import Intake

@@ -55,7 +55,7 @@ def show(
     context: typer.Context, number: Whose, data: Where = None, config: Config = None, as_json: AsJson = False
 ) -> None:  # fmt: skip
     """Show who may write to one number or address, and why."""
-    from chartpost.adapter.flow.asking import consent
+    from chartpost.adapter.flow.telling import consent
     from chartpost.adapter.ledger import consents as words
     from chartpost.adapter.views import iso
 

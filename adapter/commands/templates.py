@@ -15,7 +15,7 @@ from chartpost.adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from chartpost.adapter.facility import Facility
-    from chartpost.adapter.flow.asking.template import Catalogue, Template
+    from chartpost.adapter.flow.wording.template import Catalogue, Template
 
 templates = typer.Typer(rich_markup_mode=None, help="Check and preview what payers are written.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def check(
 
     Nobody is written to. Ends with 1 where something may not be sent.
     """
-    from chartpost.adapter.flow.asking import proofread
+    from chartpost.adapter.flow.wording import proofread
 
     rows: list[dict[str, Any]] = []
     problems: dict[str, None] = {}
@@ -77,8 +77,9 @@ def show(
 
     Link, code and amount are invented.
     """
-    from chartpost.adapter.flow.asking import proofread, wording
-    from chartpost.adapter.flow.asking.template import LANGUAGES, PURPOSES
+    from chartpost.adapter.flow.wording import compose as wording
+    from chartpost.adapter.flow.wording import proofread
+    from chartpost.adapter.flow.wording.template import LANGUAGES, PURPOSES
 
     name, part, base = next(_facilities(config, facility))
     spoken = language or part.languages[0]
@@ -109,7 +110,7 @@ def show(
 def _facilities(config: Path | None, wanted: str) -> Iterator[tuple[str, Facility, str]]:
     """Yield the facilities to look at: name, configuration, and the address that links begin with."""
     from chartpost.adapter import settings
-    from chartpost.adapter.flow.asking.proofread import BASE
+    from chartpost.adapter.flow.wording.proofread import BASE
 
     loaded = settings.load(config, os.environ, maps=False)
     if wanted and wanted not in loaded.facilities:
@@ -121,7 +122,7 @@ def _facilities(config: Path | None, wanted: str) -> Iterator[tuple[str, Facilit
 
 
 def _words(folder: Path | None, part: Facility) -> tuple[Catalogue, list[str]]:
-    from chartpost.adapter.flow.asking import template
+    from chartpost.adapter.flow.wording import template
 
     chosen = folder or (Path(part.templates) if part.templates else None)
     return template.look(chosen) if chosen is not None else (template.shipped(), [])

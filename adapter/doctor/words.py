@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from chartpost.adapter.doctor.finding import Finding, State
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import proofread, template
+from chartpost.adapter.flow.wording import proofread, template
 from chartpost.adapter.users import User
 
 _BROKEN = "not all of it can be used; see the configuration's problems"

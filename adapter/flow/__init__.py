@@ -11,6 +11,7 @@
              make.py, change.py                      or a person asks, and changes or settles what is asked
              notify.py, reach.py                     to whom and by which channel, or why to nobody; one neutral message
              allowed.py, quiet.py, consent.py        whether it may go out now: looked at when it is sent
+             compose.py, proofread.py                in which words, of which language; none that would say too much
              dead_ends.py                            no text to a landline, nothing to what was given up
              remind.py, plan.py                      again if nobody pays, once for each step; in parts, by a plan
              pay.py, card.py                         the patient looks, presses pay, and is sent to the card page
@@ -18,7 +19,7 @@
              identify.py, details.py, choices.py     sees more once they show who they are; says "not me", "I paid"
              incoming.py, optout.py                  or answers the text: STOP, in whatever words, counts at once
     door 2   web/webhooks.py → record.py             the provider's event is stored and applied; a posting a destination
-             incoming.py, bounced.py                 what people write back, and mail that comes back
+             bounced.py                              mail that comes back: the next channel, or a person
              receipts.py, staff.py                   the payer gets a receipt, and whom it concerns is told
              post.py                                 the posting is rendered once, checked, and published to its queue
              preference.py                           so is whether somebody may be texted, for the chart to know
@@ -34,11 +35,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chartpost.adapter.flow.asking import expire, gather, notify, remind, staff_digest
+from chartpost.adapter.flow.asking import expire, gather, remind
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.door import acknowledge, fetch, inspect, notified, poll_fhir
 from chartpost.adapter.flow.paying import record
 from chartpost.adapter.flow.posting import deliver, post, receipt, settle
+from chartpost.adapter.flow.telling import notify, staff_digest
 from chartpost.adapter.ledger.errands import Errand
 
 __all__ = ["ERRANDS", "TRANSLATE", "Step"]

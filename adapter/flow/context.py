@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from chartpost.adapter.flow.asking.template import Catalogue
+from chartpost.adapter.flow.wording.template import Catalogue
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import World
 from chartpost.adapter.settings import Facility, Settings, Source

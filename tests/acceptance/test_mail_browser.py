@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chartpost.adapter.flow.asking import wording
-from chartpost.adapter.flow.asking.template import shipped
+from chartpost.adapter.flow.wording import compose as wording
+from chartpost.adapter.flow.wording.template import shipped
 from chartpost.adapter.settings import Facility
 
 LINK = "https://pay.example.org/p/0_5g-LAqAUHb4NMJhEWpiQ"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from types import SimpleNamespace
 
-from chartpost.adapter.flow.asking import wording
+from chartpost.adapter.flow.wording import compose as wording
 from chartpost.adapter.plugins import NOTIFIERS, PROVIDERS, SENDERS, options_model
 from chartpost.adapter.web import pages, render
 from chartpost.adapter.web.words import Words

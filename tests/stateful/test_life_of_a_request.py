@@ -30,7 +30,6 @@ from world import ACCOUNTS, MOTHER, OTHER, World
 
 from chartpost.adapter.errors import ChartpostError
 from chartpost.adapter.flow.answering import choices, identify
-from chartpost.adapter.flow.asking import consent
 from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.paying import family, pay
@@ -38,6 +37,7 @@ from chartpost.adapter.flow.paying.pay import PayRefused
 from chartpost.adapter.flow.requests import change, make, plan
 from chartpost.adapter.flow.requests.change import Edit
 from chartpost.adapter.flow.requests.wish import Wish
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import consents, tables
 
 STORIES = int(os.environ.get("CHARTPOST_STORIES", "40"))

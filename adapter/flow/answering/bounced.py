@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from sqlalchemy import select
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.asking import notify
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import record
+from chartpost.adapter.flow.telling import notify
 from chartpost.adapter.ledger import events
 from chartpost.adapter.ledger.tables import notice
 from chartpost.adapter.ports import Bounce, Bouncing, NoticeEvent

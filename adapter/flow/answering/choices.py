@@ -12,12 +12,12 @@ from typing import Any, Literal
 from sqlalchemy import func, select, update
 
 from chartpost.adapter.flow.answering import known
-from chartpost.adapter.flow.asking import consent
-from chartpost.adapter.flow.asking.reach import Why
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.paying.view import locked, state_now
 from chartpost.adapter.flow.requests import change
+from chartpost.adapter.flow.telling import consent
+from chartpost.adapter.flow.telling.reach import Why
 from chartpost.adapter.ledger import acts, holds, states
 from chartpost.adapter.ledger.consents import REVOKED, Word
 from chartpost.adapter.ledger.store import Tx

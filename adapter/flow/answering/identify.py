@@ -16,10 +16,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from chartpost.adapter.flow.answering import codes, known
 from chartpost.adapter.flow.answering.known import Who
-from chartpost.adapter.flow.asking import link, notify
-from chartpost.adapter.flow.asking.reach import Way
+from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying.view import find, language_of, locked
+from chartpost.adapter.flow.telling import notify
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import consents, holds
 from chartpost.adapter.ledger.ids import public_id
 from chartpost.adapter.ledger.store import Tx

@@ -15,8 +15,8 @@ from sqlalchemy import insert, select, update
 from chartpost.adapter.errors import Permanent, Transient
 from chartpost.adapter.flow.answering import optout, replies
 from chartpost.adapter.flow.answering.replies import Kind, Reply
-from chartpost.adapter.flow.asking.reach import SMS
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling.reach import SMS
 from chartpost.adapter.ledger import consents, holds, states
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word
 from chartpost.adapter.ledger.store import Tx

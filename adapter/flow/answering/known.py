@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from chartpost.adapter.flow.asking import consent, dead_ends, reach
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Way
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import consent, dead_ends, reach
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS, Way
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.tables import notice
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import and_, or_, select
 
-from chartpost.adapter.flow.asking import consent, notify, retell
-from chartpost.adapter.flow.asking.reach import Why
 from chartpost.adapter.flow.attempt import interrupted
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import consent, notify, retell
+from chartpost.adapter.flow.telling.reach import Why
 from chartpost.adapter.ledger import books, consents, states
 from chartpost.adapter.ledger.consents import Word
 from chartpost.adapter.ledger.store import Tx

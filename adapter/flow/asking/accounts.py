@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chartpost.adapter.flow.asking import limits, notify, remind, retell
+from chartpost.adapter.flow.asking import limits, remind
 from chartpost.adapter.flow.charges import overpaid
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import notify, retell
 from chartpost.adapter.ledger import books
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from chartpost.adapter.flow.asking.reach import Why
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card
+from chartpost.adapter.flow.telling.reach import Why
 from chartpost.adapter.ledger import errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Tx

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from chartpost.adapter.flow.asking import allowed, notify, reach
-from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card, family
 from chartpost.adapter.flow.requests import plan as plans
+from chartpost.adapter.flow.telling import allowed, notify, reach
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import consents, errands, holds, payers, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.errands import Errand

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter.flow.answering import optout
-from chartpost.adapter.flow.asking import consent
-from chartpost.adapter.flow.asking.reach import SMS
 from chartpost.adapter.flow.charges.lines import Verdict, hold
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import consent
+from chartpost.adapter.flow.telling.reach import SMS
 from chartpost.adapter.ledger import identities, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word

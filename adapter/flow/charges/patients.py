@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from chartpost.adapter.flow.asking import ask, consent
+from chartpost.adapter.flow.asking import ask
 from chartpost.adapter.flow.charges import people, stops
 from chartpost.adapter.flow.charges.lines import Verdict, hold
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import identities, sealed, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx

@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import select
 
 from chartpost.adapter import mapdiff
-from chartpost.adapter.flow.asking import notify
 from chartpost.adapter.flow.charges.lines import Verdict
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import notify
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.books import Ask, Book
 from chartpost.adapter.ledger.gathering import Window

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from chartpost.adapter.errors import Transient
-from chartpost.adapter.flow.asking import accounts, ask, consent
+from chartpost.adapter.flow.asking import accounts, ask
 from chartpost.adapter.flow.charges import (
     chargeitem,
     fhirconsent,
@@ -27,6 +27,7 @@ from chartpost.adapter.flow.charges import (
 from chartpost.adapter.flow.charges.lines import SHOWN, Verdict, hold, judge
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.door import acknowledge, inspect
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import books, errands, holds, reversals, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx

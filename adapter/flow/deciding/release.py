@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from chartpost.adapter.flow.asking import accounts, ask, dead_ends, limits, notify
+from chartpost.adapter.flow.asking import accounts, ask, limits
 from chartpost.adapter.flow.charges import guard, reading, restate, stops, typed
 from chartpost.adapter.flow.context import TRANSLATE, Flow
 from chartpost.adapter.flow.deciding.decide import No, Release, Word, close, close_all, decide
 from chartpost.adapter.flow.posting.resend import retry_posting
 from chartpost.adapter.flow.requests import recipients
+from chartpost.adapter.flow.telling import dead_ends, notify
 from chartpost.adapter.ledger import books, errands, holds, states
 from chartpost.adapter.ledger.store import Store, Tx
 from chartpost.adapter.ledger.tables import account, errand, event, hold, message, notice, request

@@ -14,12 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import insert, select, update
 
 from chartpost.adapter.errors import Permanent, Transient
-from chartpost.adapter.flow.asking import accounts, ask, consent, dead_ends, notify, reach, receipts, staff
+from chartpost.adapter.flow.asking import accounts, ask
 from chartpost.adapter.flow.attempt import learned
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import allocate, card
 from chartpost.adapter.flow.posting import batch
+from chartpost.adapter.flow.telling import consent, dead_ends, notify, reach, receipts, staff
 from chartpost.adapter.ledger import books, contact_facts, errands, events, holds, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.errands import Errand

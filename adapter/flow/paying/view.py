@@ -9,11 +9,12 @@ from sqlalchemy import Connection, func, select
 
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.answering import known
-from chartpost.adapter.flow.asking import link, wording
+from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card
 from chartpost.adapter.flow.requests import plan
 from chartpost.adapter.flow.requests.plan import Part
+from chartpost.adapter.flow.wording import compose as wording
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, payment, request

@@ -12,9 +12,11 @@ from typing import Any, cast
 from sqlalchemy import Connection, select
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.asking import allowed, notify, segments, wording
-from chartpost.adapter.flow.asking.reach import SMS
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import allowed, notify
+from chartpost.adapter.flow.telling.reach import SMS
+from chartpost.adapter.flow.wording import compose as wording
+from chartpost.adapter.flow.wording import segments
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Store, Tx
 from chartpost.adapter.ledger.tables import hold, notice, request

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow.asking import notify, retell
-from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.deciding.decide import No
+from chartpost.adapter.flow.telling import notify, retell
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import holds, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx

@@ -7,9 +7,9 @@ asked for beside either, so no cent is asked for twice and none is lost.
 from __future__ import annotations
 
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking.reach import Owner
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.deciding.decide import No
+from chartpost.adapter.flow.telling.reach import Owner
 from chartpost.adapter.ledger.books import Ask, Book
 from chartpost.mappings.model import Money
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from chartpost.adapter import mail_address
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS
 from chartpost.adapter.flow.deciding.decide import No
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS
 from chartpost.mappings import contacts
 from chartpost.mappings.model import Money
 

@@ -22,8 +22,8 @@ from sqlalchemy import event
 from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
-from chartpost.adapter.flow.asking import notify
 from chartpost.adapter.flow.paying import pay, record
+from chartpost.adapter.flow.telling import notify
 from chartpost.adapter.ledger import books, errands, tables
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.ports import NoticeEvent, NoticeReport, Sent

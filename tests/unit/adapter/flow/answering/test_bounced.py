@@ -13,7 +13,7 @@ from workbench import Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.errors import ChartpostError, Permanent
 from chartpost.adapter.flow.answering import bounced
-from chartpost.adapter.flow.asking import dead_ends
+from chartpost.adapter.flow.telling import dead_ends
 from chartpost.adapter.ledger import books, contact_facts, tables
 from chartpost.adapter.settings import Mail, Plugin, Settings
 from chartpost.adapter.web.app import web_app

@@ -12,9 +12,9 @@ from sqlalchemy import update
 from workbench import configuration, dft, line
 
 from chartpost.adapter.flow.answering import choices, identify
-from chartpost.adapter.flow.asking import consent
 from chartpost.adapter.flow.deciding import release
 from chartpost.adapter.flow.paying import view
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import tables
 
 CHOICES = ("not_me", "already_paid", "question", "cannot_afford")

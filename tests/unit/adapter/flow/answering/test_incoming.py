@@ -12,8 +12,8 @@ from workbench import configuration, dft, line
 
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.flow.answering import incoming, optout
-from chartpost.adapter.flow.asking import consent
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import consents, tables
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word
 from chartpost.adapter.notifiers.twilio import TwilioNotifier

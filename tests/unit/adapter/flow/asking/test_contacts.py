@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 from workbench import Workbench, configuration, dft, line
 
-from chartpost.adapter.flow.asking import notify
-from chartpost.adapter.flow.asking.reach import SMS, Way
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.telling import notify
+from chartpost.adapter.flow.telling.reach import SMS, Way
 from chartpost.adapter.ledger import tables
 
 _numbers = itertools.count(1)

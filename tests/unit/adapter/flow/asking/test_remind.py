@@ -22,10 +22,11 @@ from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import accounts, quiet, remind
+from chartpost.adapter.flow.asking import accounts, remind
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.paying import record
 from chartpost.adapter.flow.requests import change, plan
+from chartpost.adapter.flow.telling import quiet
 from chartpost.adapter.ledger import books, errands, tables
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Store

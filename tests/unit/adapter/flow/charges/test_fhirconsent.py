@@ -8,7 +8,7 @@ import pytest
 from workbench import configuration
 
 from chartpost.adapter.flow.answering import optout
-from chartpost.adapter.flow.asking import consent
+from chartpost.adapter.flow.telling import consent
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.consents import REVOKED, Word
 from chartpost.mappings.fhir import consented

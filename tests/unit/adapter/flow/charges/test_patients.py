@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workbench import MAY, Clock, Workbench, configuration, dft, line
 
-from chartpost.adapter.flow.asking import retell
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.telling import retell
 from chartpost.adapter.ledger import identities, sealed, tables
 from chartpost.adapter.ledger.store import Store
 from chartpost.adapter.settings import Settings

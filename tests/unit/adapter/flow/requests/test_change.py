@@ -16,7 +16,6 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from workbench import MAY, Workbench, dft, line
 
-from chartpost.adapter.flow.asking import notify
 from chartpost.adapter.flow.charges import elsewhere
 from chartpost.adapter.flow.deciding.decide import No
 from chartpost.adapter.flow.paying import pay
@@ -34,6 +33,7 @@ from chartpost.adapter.flow.requests.change import (
     unsettle,
 )
 from chartpost.adapter.flow.requests.make import Item, Wish, make
+from chartpost.adapter.flow.telling import notify
 from chartpost.adapter.ledger import states, tables
 from chartpost.adapter.ledger.books import ELSEWHERE
 from chartpost.adapter.ledger.reversals import Line

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow.asking import notify
-from chartpost.adapter.flow.asking.reach import EMAIL, Way
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import notify
+from chartpost.adapter.flow.telling.reach import EMAIL, Way
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, payment
 from chartpost.adapter.users import User

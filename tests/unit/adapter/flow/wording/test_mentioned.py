@@ -6,8 +6,9 @@ from typing import Any
 
 from workbench import Workbench, dft, line
 
-from chartpost.adapter.flow.asking import mentioned, notify
-from chartpost.adapter.flow.asking.reach import Way
+from chartpost.adapter.flow.telling import notify
+from chartpost.adapter.flow.telling.reach import Way
+from chartpost.adapter.flow.wording import mentioned
 from chartpost.adapter.ledger import tables
 
 

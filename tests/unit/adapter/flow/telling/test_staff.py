@@ -12,7 +12,7 @@ from mailing import CANARIES, owing, pay_together, use
 from mailserver import MailServer
 from workbench import Workbench
 
-from chartpost.adapter.flow.asking import staff
+from chartpost.adapter.flow.telling import staff
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.users import User
 

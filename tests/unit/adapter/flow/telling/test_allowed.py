@@ -23,8 +23,8 @@ from workbench import MAY, Clock, Workbench, configuration, dft, line, unique
 
 from chartpost.adapter.errors import Ambiguous, Permanent, Transient
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import allowed, notify, quiet
-from chartpost.adapter.flow.asking.reach import Way
+from chartpost.adapter.flow.telling import allowed, notify, quiet
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import books, errands, tables
 from chartpost.adapter.ledger.errands import claim
 from chartpost.adapter.ledger.store import Store

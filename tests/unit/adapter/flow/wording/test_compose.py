@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.asking import mentioned, wording
-from chartpost.adapter.flow.asking.phrases import PHRASES
-from chartpost.adapter.flow.asking.proofread import BASE, TOKEN, example, proofread
-from chartpost.adapter.flow.asking.template import CHANNELS, LANGUAGES, PURPOSES, Template, shipped
+from chartpost.adapter.flow.wording import compose as wording
+from chartpost.adapter.flow.wording import mentioned
+from chartpost.adapter.flow.wording.phrases import PHRASES
+from chartpost.adapter.flow.wording.proofread import BASE, TOKEN, example, proofread
+from chartpost.adapter.flow.wording.template import CHANNELS, LANGUAGES, PURPOSES, Template, shipped
 from chartpost.adapter.settings import Facility
 from chartpost.mappings.model import Money
 

@@ -11,9 +11,9 @@ from mailing import CANARIES, owing, pay_together, use
 from mailserver import MailServer
 from workbench import Workbench
 
-from chartpost.adapter.flow.asking import consent, notify
-from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.paying import record
+from chartpost.adapter.flow.telling import consent, notify
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.ledger.consents import REVOKED, Word
 

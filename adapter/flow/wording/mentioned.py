@@ -8,9 +8,9 @@ from babel.core import Locale, UnknownLocaleError
 from babel.numbers import format_currency
 from sqlalchemy import Connection, select
 
-from chartpost.adapter.flow.asking import allowed
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.requests import plan
+from chartpost.adapter.flow.telling import allowed
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.tables import account, notice, notice_cover, payment, request
 from chartpost.mappings.model import Money

@@ -16,9 +16,9 @@ from typing import Any
 
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import wording
-from chartpost.adapter.flow.asking.segments import Size, beyond_gsm, measure
-from chartpost.adapter.flow.asking.template import CHANNELS, FIELDS, LANGUAGES, PURPOSES, Catalogue, Template, look
+from chartpost.adapter.flow.wording import compose as wording
+from chartpost.adapter.flow.wording.segments import Size, beyond_gsm, measure
+from chartpost.adapter.flow.wording.template import CHANNELS, FIELDS, LANGUAGES, PURPOSES, Catalogue, Template, look
 
 #: Segments of one SMS: more are dear, and look like spam.
 MOST = 3

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workbench import configuration
 
-from chartpost.adapter.flow.asking.reach import (
+from chartpost.adapter.flow.telling.reach import (
     EMAIL,
     NOBODY,
     SMS,

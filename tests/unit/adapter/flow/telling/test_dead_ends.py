@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workbench import Workbench, configuration, dft, line, unique
 
-from chartpost.adapter.flow.asking import dead_ends
 from chartpost.adapter.flow.deciding import release
+from chartpost.adapter.flow.telling import dead_ends
 from chartpost.adapter.ledger import tables
 from chartpost.adapter.settings import Mail, Plugin, Settings
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from workbench import configuration
 
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import quiet
+from chartpost.adapter.flow.telling import quiet
 
 CHICAGO, NEW_YORK, BERLIN = map(ZoneInfo, ("America/Chicago", "America/New_York", "Europe/Berlin"))
 MINUTE = dt.timedelta(minutes=1)

@@ -8,9 +8,9 @@ import pytest
 
 from chartpost.adapter.errors import ConfigurationError
 from chartpost.adapter.facility import Facility
-from chartpost.adapter.flow.asking import template as templates
-from chartpost.adapter.flow.asking.proofread import check, configured, proofread
-from chartpost.adapter.flow.asking.template import Template
+from chartpost.adapter.flow.wording import template as templates
+from chartpost.adapter.flow.wording.proofread import check, configured, proofread
+from chartpost.adapter.flow.wording.template import Template
 
 SITE = {
     "name": "Lakeside Oncology", "message_name": "Lakeside", "timezone": "America/Chicago", "region": "US",

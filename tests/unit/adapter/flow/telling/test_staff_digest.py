@@ -11,7 +11,7 @@ from mailing import CANARIES, owing, use
 from mailserver import MailServer
 from workbench import Workbench
 
-from chartpost.adapter.flow.asking import staff_digest
+from chartpost.adapter.flow.telling import staff_digest
 from chartpost.adapter.ledger import cursors, errands, holds, tables
 
 DESK: dict[str, Any] = {"role": "billing", "tell": ["holds"], "email": "desk@staff.example.org"}

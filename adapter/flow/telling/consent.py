@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from chartpost.adapter.flow.asking import reach
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Why
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.posting import preference
+from chartpost.adapter.flow.telling import reach
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS, Why
 from chartpost.adapter.ledger import consents
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word

@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.asking import allowed, consent, dead_ends, reach, wording
-from chartpost.adapter.flow.asking.allowed import CAPPED, Go, Later, Never, Verdict
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Way, Why
 from chartpost.adapter.flow.attempt import Tried, attempt, close, interrupted
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import allowed, consent, dead_ends, reach
+from chartpost.adapter.flow.telling.allowed import CAPPED, Go, Later, Never, Verdict
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS, Way, Why
+from chartpost.adapter.flow.wording import compose as wording
 from chartpost.adapter.ledger import consents, errands, holds, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.errands import Errand

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chartpost.adapter.flow.asking.segments import beyond_gsm, measure
+from chartpost.adapter.flow.wording.segments import beyond_gsm, measure
 
 BASIC = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCZÄÖÑÜ§¿abczäöñüà"
 EXTENSION = "^{}\\[~]|€\f"

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow.asking import notify, reach
-from chartpost.adapter.flow.asking.reach import Way
 from chartpost.adapter.flow.attempt import interrupted
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import notify, reach
+from chartpost.adapter.flow.telling.reach import Way
 from chartpost.adapter.ledger import holds, states
 from chartpost.adapter.ledger.books import Book
 from chartpost.adapter.ledger.store import Tx

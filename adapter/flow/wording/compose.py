@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chartpost.adapter.errors import Permanent
 from chartpost.adapter.facility import Facility
 from chartpost.adapter.flow.answering import codes
-from chartpost.adapter.flow.asking import link, mentioned
-from chartpost.adapter.flow.asking.phrases import PHRASES
-from chartpost.adapter.flow.asking.template import Template, shipped
+from chartpost.adapter.flow.asking import link
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.wording import mentioned
+from chartpost.adapter.flow.wording.phrases import PHRASES
+from chartpost.adapter.flow.wording.template import Template, shipped
 from chartpost.adapter.ports import OutgoingText
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import CompoundSelect, select, union
 
 from chartpost.adapter.errors import Permanent
-from chartpost.adapter.flow.asking import staff, wording
 from chartpost.adapter.flow.attempt import attempt, close
 from chartpost.adapter.flow.backoff import delay
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import staff
+from chartpost.adapter.flow.wording import compose as wording
 from chartpost.adapter.ledger import cursors, errands, holds, states
 from chartpost.adapter.ledger.errands import Errand
 from chartpost.adapter.ledger.store import Tx

@@ -10,8 +10,8 @@ import pytest
 from workbench import configuration, dft, line, unique
 
 from chartpost.adapter.errors import Ambiguous, Permanent
-from chartpost.adapter.flow.asking import allowed, notify
 from chartpost.adapter.flow.paying import pay, record
+from chartpost.adapter.flow.telling import allowed, notify
 from chartpost.adapter.ledger import errands, tables
 
 _last = iter(range(2, 96))

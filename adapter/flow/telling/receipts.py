@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from chartpost.adapter.flow.asking import consent, notify, reach
-from chartpost.adapter.flow.asking.reach import EMAIL, Way
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling import consent, notify, reach
+from chartpost.adapter.flow.telling.reach import EMAIL, Way
 from chartpost.adapter.ledger import states
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, notice, payment, request

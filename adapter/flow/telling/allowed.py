@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from chartpost.adapter.flow.asking import consent, dead_ends, quiet, reach
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Why
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.paying import card
 from chartpost.adapter.flow.requests import plan
+from chartpost.adapter.flow.telling import consent, dead_ends, quiet, reach
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS, Why
 from chartpost.adapter.ledger import consents, states
 from chartpost.adapter.ledger.tables import attempt, notice
 

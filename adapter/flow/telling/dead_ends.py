@@ -13,9 +13,9 @@ import phonenumbers
 from phonenumbers import PhoneNumberType
 from sqlalchemy import Connection, select
 
-from chartpost.adapter.flow.asking.reach import EMAIL, SMS, Why
 from chartpost.adapter.flow.attempt import attempt, close
 from chartpost.adapter.flow.context import Flow
+from chartpost.adapter.flow.telling.reach import EMAIL, SMS, Why
 from chartpost.adapter.ledger import contact_facts
 from chartpost.adapter.ledger.consents import key as key_of
 from chartpost.adapter.ledger.store import Tx
