@@ -21,6 +21,7 @@ from chartpost.adapter.commands import (
     maps,
     release,
     requests,
+    requests_plan,
     templates,
     totals,
     worklist,
@@ -213,6 +214,7 @@ for _name, _about in {
 app.add_typer(maps.maps, name="map")
 app.add_typer(consents.consents, name="consents")
 app.add_typer(release.postings, name="postings")
+requests.request.command("plan")(requests_plan.plan)
 app.add_typer(requests.request, name="request")
 app.add_typer(templates.templates, name="templates")
 release.holds.callback(invoke_without_command=True)(worklist.bare)

@@ -138,6 +138,20 @@ def test_the_whole_life_of_a_request_from_the_command_line(run):
     assert not any(word in hidden for word in ("Call us", "Halloran", "608"))
 
 
+def test_instalments_are_agreed_on_to_the_cent_and_ended(run):
+    name = one(run("make", "A1", "--yes", "--json", "--amount", "30")[1])["request"]
+    parts = ("--part", "2030-06-30=10.00", "--part", "2030-07-30=20.00")
+    code, told = run("plan", name, *parts, "--why", "by telephone", "--json")[:2]
+    assert (code, [row["amount"] for row in json.loads(told)]) == (0, ["10.00 USD", "20.00 USD"])
+    assert run("plan", name, "--part", "2030-06-30=29.99")[0] == 1, "it must add up"
+    assert run("plan", name, "--part", "2030-06-30=10.001", "--part", "2030-07-30=19.999")[0] == 1
+    assert run("plan", name, "--count", "3")[0] == 1, "the facility offers none"
+    assert run("plan", "R0", "--drop")[0] == 1
+    for wrong in ((), ("--drop", "--count", "2"), ("--part", "tomorrow=1"), ("--part", "2030-06-30")):
+        assert run("plan", name, *wrong)[0] == 2
+    assert "all that is asked is due" in run("plan", name, "--drop")[1]
+
+
 def test_what_is_refused_ends_with_1_and_what_was_mistyped_with_2(run):
     assert run("make", "A1", "--yes", "--amount", "-3")[2] == "the amount must be above zero\n"
     code, _, err = run("make", "A1", "--yes", "--to", "nobody")
