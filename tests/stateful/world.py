@@ -161,8 +161,7 @@ class World:
     def words(self) -> list[str]:
         """Return the words of every message so far, oldest first."""
         texts, mails, _ = self._recorded()
-        said = [(one["at"], one["params"].get("Body", "")) for one in texts]
-        return [words for _, words in said] + [mail["text"] for mail in mails]
+        return [one["params"].get("Body", "") for one in texts] + [mail["text"] for mail in mails]
 
     def account(self, number: str) -> Any:
         """Return the row of an account, or None."""

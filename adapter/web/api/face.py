@@ -7,6 +7,7 @@ The order of things: who is it, may they, what do they bring, do it. What cannot
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -41,7 +42,9 @@ class ApiFace:
         for one in sorted(OPERATIONS, key=lambda one: one.path.count("{")):  # a word before what could be any
             by_path.setdefault(one.path, {})[one.method] = one
         routes = [Route(path, _Address(self, methods)) for path, methods in by_path.items()]
-        return [Mount("/api", app=Router(routes, default=_nothing))]
+        below = Mount("/api", app=Router(routes, default=_nothing))
+        below.path_regex = re.compile(r"^/api/(?P<path>.*)$", re.DOTALL)  # a line break is no way past our answers
+        return [below]
 
     async def answer(self, request: Request, one: Operation) -> Response:
         """Do what one operation does, or say why not."""

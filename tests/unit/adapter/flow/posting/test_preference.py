@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 
 import pytest
@@ -86,9 +87,12 @@ def telling(other, **how):
     return kept.model_copy(update={"destinations": places})
 
 
+_events = itertools.count(1)
+
+
 def say(live, number, state=REVOKED, origin="reply"):
     with live.store.write() as tx:
-        word = Word(state, origin, "event SM1")
+        word = Word(state, origin, f"event SM{next(_events)}")
         return optout.take(live.flow, tx, "sms", number, word, notifier="sms")
 
 
