@@ -15,7 +15,7 @@ from chartpost.adapter.users import User
 
 SIGNED = {"sender": "Lakeside Billing", "address": "pay@lakeside.example.org", "reply_to": "office@example.org"}
 #: Nothing of this patient may be said.
-CANARIES = ("Canary", "Carla", "ECHO", "1980", "Clinic", "40.00")
+CANARIES = ("Canary", "Carla", "ECHO", "19800101", "1980-01-01", "Clinic", "40.00")
 
 
 def use(
