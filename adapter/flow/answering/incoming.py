@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from chartpost.adapter.errors import Permanent, Transient
 from chartpost.adapter.flow.answering import optout, replies
 from chartpost.adapter.flow.answering.replies import Kind, Reply
 from chartpost.adapter.flow.context import Flow
 from chartpost.adapter.flow.telling.reach import SMS
-from chartpost.adapter.ledger import consents, holds, states
+from chartpost.adapter.ledger import consents, events, holds, states
 from chartpost.adapter.ledger.consents import GRANTED, REVOKED, Word
 from chartpost.adapter.ledger.store import Tx
 from chartpost.adapter.ledger.tables import account, event, notice, request
@@ -132,12 +132,7 @@ def _only_keep(tx: Tx, notifier: str, told: Incoming, found: Reply) -> None:
 
 def _store(tx: Tx, notifier: str, told: Incoming, found: Reply, body: bytes) -> bool:
     """Keep the text; False when it is here already."""
-    where = (event.c.provider == notifier, event.c.event_id == told.event_id)
-    if tx.one(select(event.c.id).where(*where)):
-        return False
-    row = {"provider": notifier, "event_id": told.event_id, "type": f"text:{found.kind}", "reference": "", "raw": body}
-    tx.run(insert(event), [row | {"state": states.Event.RECEIVED, "at": tx.now}])
-    return True
+    return events.store(tx, notifier, told.event_id, f"text:{found.kind}", "", body)
 
 
 def _settle(tx: Tx, notifier: str, told: Incoming, done: str, about: Any) -> None:

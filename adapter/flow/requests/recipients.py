@@ -22,7 +22,7 @@ ON_ITS_WAY = dt.timedelta(minutes=10)
 #: Holds that end when a person says once more who is to be told.
 SETTLED = (
     "no_contact", "no_phone", "no_email", "no_consent", "no_notifier", "opted_out", "landline", "contact_gone",
-    "dead_address", "notice_refused", "notice_undelivered", "notice_unknown", "account_stopped",
+    "notice_refused", "notice_undelivered", "notice_unknown", "account_stopped",
 )  # fmt: skip
 _TOLD = (states.Notice.DUE, states.Notice.SENT, states.Notice.DELIVERED, states.Notice.UNKNOWN)
 
